@@ -1,0 +1,158 @@
+//! The ways in: what the admin API, a signal or a file watch may ask of the controller.
+//!
+//! A [`Handle`] is cheap to clone. Every call waits for the controller's answer, and the answer comes only after
+//! the change is both published and stored, so what was answered with success survives a crash.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::view::RouteView;
+use crate::config::Weight;
+use crate::store::record::{Cord, Decision, DecisionFilter};
+
+/// Commands waiting for the controller. When full, callers wait their turn.
+pub const COMMANDS_MAX: usize = 256;
+
+#[derive(Debug)]
+pub enum Command {
+    Routes(Reply<Vec<RouteView>>),
+    Route(Arc<str>, Reply<RouteView>),
+    SetWeight(SetWeight, Reply<RouteView>),
+    PullCord(PullCord, Reply<Vec<RouteView>>),
+    ResetCord(ResetCord, Reply<RouteView>),
+    Decisions(DecisionFilter, Reply<Vec<Decision>>),
+    /// Reads the configuration file again.
+    Reload(Reply<ReloadReport>),
+    /// The text of `/metrics`.
+    Metrics(Reply<String>),
+}
+
+pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetWeight {
+    pub route: Arc<str>,
+    /// May be left out where the route has one canary.
+    pub canary: Option<Arc<str>>,
+    pub weight: Weight,
+    /// Act only if the route is still at this revision.
+    pub if_revision: Option<u64>,
+    pub by: Arc<str>,
+    pub why: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullCord {
+    /// `None`: every route that has a canary.
+    pub route: Option<Arc<str>>,
+    pub by: Arc<str>,
+    pub why: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResetCord {
+    pub route: Arc<str>,
+    pub by: Arc<str>,
+    pub why: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReloadReport {
+    /// Of the snapshot in force now.
+    pub generation: u64,
+    /// False: the file says what it said before, and nothing was done.
+    pub changed: bool,
+    /// One sentence for each thing that the operator should know: a changed aim, a listener that needs a restart.
+    pub notes: Vec<String>,
+}
+
+/// Why a command was not carried out. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refusal {
+    UnknownRoute {
+        route: Arc<str>,
+        known: Vec<Arc<str>>,
+    },
+    /// The named canary does not exist, or none was named and there are several (or none).
+    WhichCanary {
+        route: Arc<str>,
+        asked: Option<Arc<str>>,
+        known: Vec<Arc<str>>,
+    },
+    /// The aims of the route's canaries would sum to more than 100%.
+    TooMuch {
+        sum_ppm: u64,
+    },
+    /// `if_revision` was not the present one.
+    Outdated(Box<RouteView>),
+    /// A raise while the cord is pulled.
+    CordPulled {
+        route: Arc<str>,
+        cord: Cord,
+    },
+    /// A reset where nothing was pulled.
+    CordNotPulled {
+        route: Arc<str>,
+    },
+    /// The change would raise a weight, and it could not be stored first.
+    StoreDown(String),
+    /// The file has problems: drawn with their places, and their number.
+    BadConfig {
+        drawn: String,
+        count: usize,
+    },
+    /// Andon is shutting down, or the controller is gone.
+    Gone,
+}
+
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Handle {
+    pub fn new() -> (Self, mpsc::Receiver<Command>) {
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        (Self { commands }, receiver)
+    }
+
+    pub async fn routes(&self) -> Result<Vec<RouteView>, Refusal> {
+        self.ask(Command::Routes).await
+    }
+
+    pub async fn route(&self, route: &str) -> Result<RouteView, Refusal> {
+        let route = Arc::from(route);
+        self.ask(|reply| Command::Route(route, reply)).await
+    }
+
+    pub async fn set_weight(&self, request: SetWeight) -> Result<RouteView, Refusal> {
+        self.ask(|reply| Command::SetWeight(request, reply)).await
+    }
+
+    pub async fn pull_cord(&self, request: PullCord) -> Result<Vec<RouteView>, Refusal> {
+        self.ask(|reply| Command::PullCord(request, reply)).await
+    }
+
+    pub async fn reset_cord(&self, request: ResetCord) -> Result<RouteView, Refusal> {
+        self.ask(|reply| Command::ResetCord(request, reply)).await
+    }
+
+    pub async fn decisions(&self, filter: DecisionFilter) -> Result<Vec<Decision>, Refusal> {
+        self.ask(|reply| Command::Decisions(filter, reply)).await
+    }
+
+    pub async fn reload(&self) -> Result<ReloadReport, Refusal> {
+        self.ask(Command::Reload).await
+    }
+
+    pub async fn metrics(&self) -> Result<String, Refusal> {
+        self.ask(Command::Metrics).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Refusal::Gone)?;
+        answer.await.unwrap_or(Err(Refusal::Gone))
+    }
+}

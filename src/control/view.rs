@@ -1,0 +1,92 @@
+//! What the controller shows of a route. Plain values; the admin API turns them into JSON.
+
+use std::sync::Arc;
+
+use crate::config::Weight;
+use crate::store::record::Cord;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteView {
+    pub name: Arc<str>,
+    /// Grows with every change of the route's live state; the `ETag`.
+    pub revision: u64,
+    /// Answered 403, no variants.
+    pub deny: bool,
+    pub cord: Option<Cord>,
+    /// `None` where the route denies.
+    pub stable: Option<StableView>,
+    pub canaries: Vec<CanaryView>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct StableView {
+    pub upstream: Arc<str>,
+    pub effective: Weight,
+    pub window: WindowView,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CanaryView {
+    pub name: Arc<str>,
+    pub upstream: Arc<str>,
+    pub aim: Weight,
+    pub ceiling: Weight,
+    pub effective: Weight,
+    /// What the file declares, if a live decision differs from it.
+    pub file_aim: Weight,
+    pub verdict: VerdictView,
+    pub window: WindowView,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VerdictKind {
+    Healthy,
+    Unhealthy,
+    Undecided,
+}
+
+impl VerdictKind {
+    pub const ALL: [Self; 3] = [Self::Healthy, Self::Unhealthy, Self::Undecided];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerdictView {
+    pub kind: VerdictKind,
+    /// One line with the numbers.
+    pub reason: String,
+    /// The odds against chance that the canary is worse.
+    pub odds: f64,
+}
+
+/// What was seen of a variant in the last seconds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WindowView {
+    pub seconds: u32,
+    pub requests: u64,
+    /// Ended with upstream blame.
+    pub failures: u64,
+    pub in_flight: u64,
+    /// Of successful answers, to the response head.
+    pub p50_us: Option<u64>,
+    pub p95_us: Option<u64>,
+    pub p99_us: Option<u64>,
+}
+
+impl WindowView {
+    pub fn requests_per_second(&self) -> f64 {
+        if self.seconds == 0 { 0.0 } else { self.requests as f64 / f64::from(self.seconds) }
+    }
+
+    /// `None`: no requests, no ratio.
+    pub fn error_ratio(&self) -> Option<f64> {
+        (self.requests > 0).then(|| self.failures as f64 / self.requests as f64)
+    }
+}

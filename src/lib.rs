@@ -1,0 +1,66 @@
+//! # Andon: a reverse proxy with an immune system
+//!
+//! Andon stands in front of a service, splits live traffic between the stable version and a canary,
+//! watches what every request did, and takes the canary back on its own the moment the evidence says
+//! that it is worse. Then it holds the line, the andon cord, until a person has looked.
+//!
+//! This page is the map. The folders, in reading order:
+//!
+//! | folder | what it is | what it must not do |
+//! |---|---|---|
+//! | [`config`] | the TOML file, parsed once into types that cannot hold a bad value | import anything of ours |
+//! | [`metrics`] | counters: outcomes with blame, shards with a single writer, totals, exposition | know what is done with them |
+//! | [`routing`] | the immutable snapshot and the decision: which variant, which endpoint, why | read a clock, socket or random source |
+//! | [`proxy`] | the data plane; the journey of a request is [`proxy::request`], start there | know that canaries are judged |
+//! | [`immune`] | evidence, rules, verdict | read a clock, socket or random source |
+//! | [`store`] | what must survive a restart | decide anything |
+//! | [`control`] | the only place where state changes; ticks, takes commands, publishes snapshots | run inside a request |
+//! | [`admin`] | the HTTP face of [`control`] | change state by itself |
+//! | [`demo`] | `andon demo`: the whole story on loopback | touch the network or leave files |
+//! | [`cli`] | one file a verb; a client of the admin API | know the inside, except run, check, demo |
+//! | [`app`] | wiring only | hold logic |
+//!
+//! # Words
+//!
+//! Downstream is the client's side, upstream the server's. A *route* matches requests; a *variant* is one
+//! version serving it: `stable`, or a named *canary*. A canary's *aim* is the weight that a person wants, its
+//! *ceiling* the most that the immune system allows, its *effective weight* 0 while the *cord* is pulled, else
+//! the smaller of the two; stable has the rest. An *outcome* says how a request ended, its *blame* whose doing
+//! that was. Only upstream blame is evidence.
+//!
+//! # Invariants, and what enforces each
+//!
+//! 1. The data plane does not know that canaries are judged: `proxy` and `routing` import nothing of `immune`,
+//!    `control`, `store` (`tests/it/tidy.rs`).
+//! 2. `routing` and `immune` read no clock, socket or random source (clippy bans, `tests/it/tidy.rs`).
+//! 3. There is one `ArcSwap`, stored in one place: `control::publish` (clippy ban).
+//! 4. A request sees one generation: `routing::decide` returns a `Copy` decision, and no snapshot lives across
+//!    an await (`clippy::await_holding_refcell_ref`, the type of [`routing::Decision`]).
+//! 5. Every request ends in exactly one outcome with a blame, recorded on drop: [`proxy::record`].
+//! 6. Workers share no lock (clippy bans the types).
+//! 7. Weight 0 sends nothing, 100% sends all, the split is exact (property tests in `routing::split`).
+//! 8. Effective = min(aim, ceiling), 0 under a cord; the immune system never raises: `control::state`.
+//! 9. A bad config or command changes nothing: the whole new state is built before the old one is touched.
+//! 10. Nothing is unbounded: each queue, pool, buffer and table has a `_MAX` and says what happens when full.
+//! 11. Traffic outlives the control plane and the store: workers need neither (tests kill both).
+//! 12. No byte from the network panics a worker, sticks it, or makes it wait for ever.
+//! 13. A truncated upstream answer never looks complete (`tests/it`).
+//! 14. Lowering publishes first, then persists; raising persists first, then publishes: `control::controller`.
+//! 15. The record is append-only, and each automatic decision carries its numbers: `store::record`.
+
+pub mod config;
+pub mod metrics;
+pub mod routing;
+
+pub mod proxy;
+
+pub mod immune;
+pub mod store;
+
+pub mod control;
+
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod demo;
+pub mod logging;

@@ -1,0 +1,12 @@
+//! Counters, and nothing that acts on them.
+//!
+//! Each worker owns one [`Shard`] and is its only writer; the control thread reads all shards and adds them up
+//! ([`totals`]); a scrape turns the sums into Prometheus families ([`exposition`]). Per request nothing is
+//! locked, allocated or formatted.
+
+pub mod histogram;
+pub mod outcome;
+pub mod slots;
+
+pub use outcome::{Blame, Outcome};
+pub use slots::SlotId;

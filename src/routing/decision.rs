@@ -1,0 +1,95 @@
+//! What routing is asked, and what it answers.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+
+use crate::config::Weight;
+use crate::metrics::SlotId;
+
+/// What routing may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// As the client sent it: any case, with or without a port. Empty if there is none.
+    pub host: &'a str,
+    /// Begins with `/`, or is `*`.
+    pub path: &'a str,
+    pub query: Option<&'a str>,
+    pub method: &'a Method,
+    pub headers: &'a HeaderMap,
+    /// The client behind trusted proxies.
+    pub client: IpAddr,
+}
+
+/// What to do with the request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Answer {
+    Forward(Decision),
+    /// The route says `deny = true`: 403.
+    Deny,
+    /// No route matches: 404.
+    NoRoute,
+}
+
+/// Everything that forwarding needs to know; nothing of it points into a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Decision {
+    /// Of the snapshot that decided.
+    pub generation: u64,
+    /// Where this request is counted.
+    pub slot: SlotId,
+    pub endpoint: Endpoint,
+    pub timeouts: Timeouts,
+    pub why: Why,
+    /// `Upgrade: websocket` is passed on.
+    pub websocket: bool,
+}
+
+/// Identifies one endpoint of one upstream for the life of the process; never used again for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointId(pub u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub id: EndpointId,
+    pub address: SocketAddr,
+}
+
+/// Those of the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    pub response: Duration,
+    pub body: Duration,
+    pub idle: Duration,
+}
+
+/// Why this variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The lot fell so, or the route has no canary that takes part.
+    Weight,
+    /// The hash of the sticky key fell so.
+    Sticky,
+    /// The request asked for it.
+    Override,
+    /// The request asked for a canary, but the cord is pulled or its ceiling is 0.
+    Cord,
+}
+
+impl Why {
+    /// Only requests assigned by lot are evidence: a tester's override says nothing about chance.
+    pub fn by_lot(self) -> bool {
+        matches!(self, Self::Weight | Self::Sticky)
+    }
+}
+
+/// The weights of one canary as the controller holds them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// 0 under a cord, else min(aim, ceiling).
+    pub effective: Weight,
+    /// False under a cord or a ceiling of 0: then not even an override reaches the canary.
+    pub open: bool,
+}

@@ -1,0 +1,3 @@
+//! What must survive a restart.
+
+pub mod record;
