@@ -6,7 +6,11 @@
 
 pub mod histogram;
 pub mod outcome;
+pub mod shard;
 pub mod slots;
+pub mod totals;
 
 pub use outcome::{Blame, Outcome};
+pub use shard::Shard;
 pub use slots::SlotId;
+pub use totals::{Shards, SlotTotals};

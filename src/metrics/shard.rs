@@ -1,0 +1,288 @@
+//! The counters of one worker. The worker is the only writer; anybody may read.
+//!
+//! Because there is one writer, adding is a load and a store, not an atomic read-modify-write: no bus lock on
+//! the way of a request. Stores are `Release` and loads `Acquire` (free on x86), and a part is written before
+//! its whole is read: a reader that loads `judged_failed` first and `judged` second never sees more failures
+//! than requests.
+//!
+//! Slots come in chunks made on first use, and the fine latency histogram of a slot on its first success, so ten
+//! thousand idle routes cost little.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::histogram::{BUCKETS, bucket_of};
+use super::slots::{SlotId, Slots};
+use super::{Blame, Outcome};
+
+const CHUNK: usize = 64;
+const CHUNKS_MAX: usize = Slots::SLOTS_MAX / CHUNK;
+
+/// Upper bounds of the exported duration histogram, in microseconds.
+pub const DURATION_BOUNDS_US: [u64; 14] = [
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000, 30_000_000,
+];
+
+/// Status codes counted by name; all others are `other`.
+pub const CODES: [u16; 40] = [
+    101, 200, 201, 202, 203, 204, 205, 206, 207, 300, 301, 302, 303, 304, 307, 308, 400, 401, 402, 403, 404,
+    405, 406, 408, 409, 410, 411, 412, 413, 415, 416, 422, 425, 428, 429, 499, 500, 501, 502, 503,
+];
+/// 504 and `other` follow the table, so that the table stays a round size.
+pub const CODE_504: usize = CODES.len();
+pub const CODE_OTHER: usize = CODES.len() + 1;
+pub const CODE_SLOTS: usize = CODES.len() + 2;
+
+pub fn code_index(code: u16) -> usize {
+    match code {
+        200 => 1,
+        504 => CODE_504,
+        _ => CODES.binary_search(&code).unwrap_or(CODE_OTHER),
+    }
+}
+
+/// The label value of a code's index.
+pub fn code_label(index: usize) -> &'static str {
+    const LABELS: [&str; CODE_SLOTS] = [
+        "101", "200", "201", "202", "203", "204", "205", "206", "207", "300", "301", "302", "303", "304",
+        "307", "308", "400", "401", "402", "403", "404", "405", "406", "408", "409", "410", "411", "412",
+        "413", "415", "416", "422", "425", "428", "429", "499", "500", "501", "502", "503", "504", "other",
+    ];
+    LABELS[index]
+}
+
+/// A number with one writer.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
+    }
+
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Release);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What one worker counts of one (route, variant). Grouped by when it is written.
+#[derive(Debug)]
+pub struct SlotCounters {
+    // at the start
+    pub started: Counter,
+    /// Microseconds since the process started.
+    pub last_start_us: Counter,
+    // at the end
+    pub outcomes: [Counter; Outcome::COUNT],
+    pub codes: [Counter; CODE_SLOTS],
+    /// One for each bound, and one for all beyond.
+    pub durations: [Counter; DURATION_BOUNDS_US.len() + 1],
+    pub duration_sum_us: Counter,
+    pub last_failure_us: Counter,
+    // at the end, if the request was assigned by lot and its outcome is evidence
+    pub judged: Counter,
+    pub judged_failed: Counter,
+    pub judged_connect_errors: Counter,
+    latency: OnceLock<Box<[Counter; BUCKETS]>>,
+}
+
+impl Default for SlotCounters {
+    fn default() -> Self {
+        Self {
+            started: Counter::default(),
+            last_start_us: Counter::default(),
+            outcomes: Default::default(),
+            codes: std::array::from_fn(|_| Counter::default()),
+            durations: Default::default(),
+            duration_sum_us: Counter::default(),
+            last_failure_us: Counter::default(),
+            judged: Counter::default(),
+            judged_failed: Counter::default(),
+            judged_connect_errors: Counter::default(),
+            latency: OnceLock::new(),
+        }
+    }
+}
+
+/// How one request ended, as its worker saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct Finish {
+    pub outcome: Outcome,
+    /// What the client was answered; 499 if it left before.
+    pub code: u16,
+    /// To the end of the body.
+    pub duration_us: u64,
+    /// To the response head; `None` if there was none.
+    pub head_us: Option<u64>,
+    pub by_lot: bool,
+    /// Microseconds since the process started.
+    pub now_us: u64,
+}
+
+impl SlotCounters {
+    pub fn start(&self, now_us: u64) {
+        self.last_start_us.set(now_us);
+        self.started.add(1);
+    }
+
+    pub fn finish(&self, finish: &Finish) {
+        let blame = finish.outcome.blame();
+        self.codes[code_index(finish.code)].add(1);
+        self.duration_sum_us.add(finish.duration_us);
+        self.durations[DURATION_BOUNDS_US.partition_point(|bound| *bound < finish.duration_us)].add(1);
+        if blame == Blame::Upstream {
+            self.last_failure_us.set(finish.now_us);
+        }
+        if finish.by_lot {
+            self.judge(finish, blame);
+        }
+        self.outcomes[finish.outcome as usize].add(1);
+    }
+
+    /// The whole is written before its parts, so a reader of parts first never sees more failures than requests.
+    fn judge(&self, finish: &Finish, blame: Blame) {
+        match blame {
+            Blame::Nobody => {
+                self.judged.add(1);
+                if let Some(head_us) = finish.head_us {
+                    self.latency()[bucket_of(head_us)].add(1);
+                }
+            }
+            Blame::Upstream => {
+                self.judged.add(1);
+                self.judged_failed.add(1);
+                if finish.outcome.is_connect_error() {
+                    self.judged_connect_errors.add(1);
+                }
+            }
+            Blame::Downstream | Blame::Andon => {}
+        }
+    }
+
+    fn latency(&self) -> &[Counter; BUCKETS] {
+        self.latency.get_or_init(|| Box::new(std::array::from_fn(|_| Counter::default())))
+    }
+
+    /// `None` until the first success.
+    pub fn latency_counts(&self) -> Option<&[Counter; BUCKETS]> {
+        self.latency.get().map(|counts| &**counts)
+    }
+}
+
+/// Requests that never reached a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    NoRoute,
+    Denied,
+    BadRequest,
+}
+
+impl Refused {
+    pub const ALL: [Self; 3] = [Self::NoRoute, Self::Denied, Self::BadRequest];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NoRoute => "no_route",
+            Self::Denied => "denied",
+            Self::BadRequest => "bad_request",
+        }
+    }
+}
+
+/// All that one worker counts.
+#[derive(Debug)]
+pub struct Shard {
+    chunks: Box<[OnceLock<Box<[SlotCounters]>>]>,
+    pub connections_opened: Counter,
+    pub connections_closed: Counter,
+    pub upstream_opened: Counter,
+    pub upstream_closed: Counter,
+    pub refused: [Counter; Refused::ALL.len()],
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self {
+            chunks: (0..CHUNKS_MAX).map(|_| OnceLock::new()).collect(),
+            connections_opened: Counter::default(),
+            connections_closed: Counter::default(),
+            upstream_opened: Counter::default(),
+            upstream_closed: Counter::default(),
+            refused: Default::default(),
+        }
+    }
+}
+
+impl Shard {
+    pub fn slot(&self, id: SlotId) -> &SlotCounters {
+        let chunk = self.chunks[id.index() / CHUNK]
+            .get_or_init(|| (0..CHUNK).map(|_| SlotCounters::default()).collect());
+        &chunk[id.index() % CHUNK]
+    }
+
+    /// For readers: `None` if this worker never served the slot's chunk.
+    pub fn peek(&self, id: SlotId) -> Option<&SlotCounters> {
+        self.chunks[id.index() / CHUNK].get().map(|chunk| &chunk[id.index() % CHUNK])
+    }
+
+    pub fn refuse(&self, refused: Refused) {
+        self.refused[refused as usize].add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finish(outcome: Outcome, by_lot: bool) -> Finish {
+        Finish { outcome, code: 200, duration_us: 5_000, head_us: Some(4_000), by_lot, now_us: 7 }
+    }
+
+    #[test]
+    fn only_lots_with_a_telling_outcome_are_judged() {
+        let slot = SlotCounters::default();
+        slot.finish(&finish(Outcome::Success, true));
+        slot.finish(&finish(Outcome::ConnectError, true));
+        slot.finish(&finish(Outcome::DownstreamGone, true));
+        slot.finish(&finish(Outcome::Internal, true));
+        slot.finish(&finish(Outcome::ServerError, false));
+        assert_eq!(
+            (slot.judged.get(), slot.judged_failed.get(), slot.judged_connect_errors.get()),
+            (2, 1, 1)
+        );
+        assert_eq!(slot.latency_counts().unwrap()[bucket_of(4_000)].get(), 1);
+        assert_eq!(slot.outcomes.iter().map(Counter::get).sum::<u64>(), 5);
+    }
+
+    #[test]
+    fn a_duration_on_a_bound_belongs_to_that_bound() {
+        let slot = SlotCounters::default();
+        slot.finish(&finish(Outcome::Success, true));
+        assert_eq!(slot.durations[2].get(), 1, "5 ms is le=\"0.005\"");
+    }
+
+    #[test]
+    fn every_code_has_a_label_and_unknown_ones_share_one() {
+        assert!(CODES.is_sorted());
+        for code in CODES.into_iter().chain([504]) {
+            assert_eq!(code_label(code_index(code)), code.to_string());
+        }
+        for code in [0, 100, 418, 599, 999, u16::MAX] {
+            assert_eq!(code_label(code_index(code)), "other", "{code}");
+        }
+    }
+
+    #[test]
+    fn slots_far_apart_do_not_meet() {
+        let shard = Shard::default();
+        let last = SlotId::from_index(u32::try_from(Slots::SLOTS_MAX).unwrap() - 1);
+        shard.slot(last).started.add(3);
+        assert_eq!(shard.slot(last).started.get(), 3);
+        assert!(shard.peek(SlotId::from_index(0)).is_none());
+    }
+}
