@@ -128,7 +128,9 @@ fn crate_paths(file: &File) -> Vec<(String, usize)> {
                 "super" if parents >= depth => &path[parents..],
                 _ => continue,
             };
-            found.push((from_root.join("::"), tokens[at].line));
+            if !from_root.is_empty() {
+                found.push((from_root.join("::"), tokens[at].line)); // empty is `pub(crate)`
+            }
         }
     }
     found
@@ -215,6 +217,7 @@ fn imports_from_a_higher_layer_are_named() {
         lines_of(imports, "src/control/a.rs", "use crate::{config::{A, B}, store::record::*};").is_empty()
     );
     assert!(lines_of(imports, "src/app.rs", "use crate::proxy;").is_empty());
+    assert!(lines_of(imports, "src/config/mod.rs", "pub(crate) fn a() {} pub(super) fn b() {}").is_empty());
     assert!(lines_of(imports, "src/config/a.rs", "//! See [`crate::proxy`].\n\"crate::proxy\"").is_empty());
 }
 
