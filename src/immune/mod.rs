@@ -1,1 +1,68 @@
-//! Not written yet.
+//! The immune system: is the canary worse than stable, how sure is that, and why.
+//!
+//! Pure: no clock, no input or output, no random source. Counts and `now` go in, odds come out, so a
+//! simulation can play years of it. Start reading at [`evidence`].
+//!
+//! | file | what |
+//! |---|---|
+//! | [`evidence`] | the bet: odds against chance that the canary is worse |
+//! | [`fast_trip`], [`ceiling`] | the operator's own rules, without statistics |
+//! | [`interval`] | how well a rate is known, for proofs of health and for reports |
+//! | [`window`] | what was counted |
+//!
+//! # Why a coin
+//!
+//! A threshold on the canary's failure rate needs a guess of what is normal, and is wrong whenever the database
+//! coughs. A comparison of two measured averages is better, but looking at it every second finds "significance" by
+//! chance alone, many times a day. Yet this proxy knows something that no observer of metrics knows: it drew the lot
+//! that sent each request to canary or stable. If the canary is no worse, the variant on which an unlucky request
+//! landed is a coin whose bias is the canary's share of the traffic in that very tick. So we bet against the coin.
+//! Whatever the rate does that both share, betting on a fair coin wins nothing on average; capital of 1000 to 1 is
+//! reached by chance once in a thousand releases at most, no matter how often one looks. No baseline has to be
+//! known, nothing is averaged over time, and a ramp of weights cannot mislead, since every tick is compared within
+//! itself.
+//!
+//! # Why restart
+//!
+//! A bet that was played for six good hours has lost its capital and would need as long to win it back. So a
+//! little is put down afresh each tick, as much as sums to one half over a day. A canary that turns bad late is
+//! found nearly as fast as one that was bad from the start. The price is stated, not hidden: the promise on false
+//! alarms is for a day, and half as much is added for each further day.
+//!
+//! # Why clip
+//!
+//! Failures come in clumps: one garbage collection, one dropped connection with ten requests on it. Clumps that
+//! hit both variants are harmless (they are drawn by lot too), but one that hits a single variant looks like ten
+//! coins where nature tossed one, and without protection every sequential test aborts good canaries daily. So one
+//! tick may show no more than expectation, two sigma and a small allowance. The allowance doubles while ticks
+//! exceed it: a blip counts about once, a lasting fault is believed after two to four ticks. That delay is bought
+//! on purpose; total failure, where it would hurt, is caught by [`fast_trip`].
+//!
+//! # Why a burst factor
+//!
+//! Where clumps are dense, one a tick or more, clipping alone is not enough. How much burstier than chance failures
+//! are can be learned where nobody is under suspicion: on stable, from tick to tick. Evidence is divided by that
+//! factor. It is 1 for independent requests, so nothing is lost there, and it is learned from past ticks only, so the
+//! promise holds with it.
+//!
+//! # What is refused
+//!
+//! - **To judge without data.** No canary requests, no verdict; no stable requests, no evidence. Nothing seen is
+//!   `Undecided`, which neither promotes nor aborts.
+//! - **To blame the canary for what stable suffers too.** Every rule asks for stable in the same time; a ceiling
+//!   alone is not enough.
+//! - **To forget by itself.** `Unhealthy` stays until somebody restarts the guard: a fault that pauses has not
+//!   been repaired.
+//! - **To act.** Weights, cords and records are the controller's.
+//! - **To trust chosen traffic.** Only requests assigned by lot are counted, and only first attempts.
+
+pub mod ceiling;
+pub mod evidence;
+pub mod fast_trip;
+pub mod interval;
+pub mod window;
+
+#[cfg(test)]
+mod vectors;
+
+pub use window::{Counts, Tally, Window};

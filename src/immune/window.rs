@@ -1,0 +1,71 @@
+//! What was counted: of one variant, and of canary and stable side by side.
+//!
+//! Everything that the immune system knows of traffic is sums of these, so threads and replicas merge by adding.
+//! Sums stop at the largest number instead of wrapping. Nothing here knows what a count proves.
+
+/// What happened since the last call. Only requests assigned by lot, only first attempts: a tester's override
+/// says nothing about chance, and a retry on stable would hide a request that poisons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub requests: u64,
+    /// Ended with upstream blame, connect errors included.
+    pub failed: u64,
+    pub connect_errors: u64,
+}
+
+impl Counts {
+    pub(super) fn tally(self) -> Tally {
+        Tally { requests: self.requests, unlucky: self.failed }
+    }
+}
+
+/// Requests of one variant, and how many of them were unlucky: here, failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub requests: u64,
+    pub unlucky: u64,
+}
+
+impl Tally {
+    /// `None`: no requests, no rate.
+    pub fn rate(self) -> Option<f64> {
+        (self.requests > 0).then(|| self.unlucky as f64 / self.requests as f64)
+    }
+
+    pub(super) fn add(&mut self, more: Self) {
+        self.requests = self.requests.saturating_add(more.requests);
+        self.unlucky = self.unlucky.saturating_add(more.unlucky);
+    }
+
+    fn minus(self, before: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(before.requests),
+            unlucky: self.unlucky.saturating_sub(before.unlucky),
+        }
+    }
+}
+
+/// A stretch of ticks, both variants in the same time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    pub ticks: u64,
+    pub canary: Tally,
+    pub stable: Tally,
+}
+
+impl Window {
+    pub(super) fn add_tick(&mut self, canary: Tally, stable: Tally) {
+        self.ticks = self.ticks.saturating_add(1);
+        self.canary.add(canary);
+        self.stable.add(stable);
+    }
+
+    /// What came after `before`, which was this window at an earlier time.
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            ticks: self.ticks.saturating_sub(before.ticks),
+            canary: self.canary.minus(before.canary),
+            stable: self.stable.minus(before.stable),
+        }
+    }
+}
