@@ -1,13 +1,15 @@
 //! The immune system: is the canary worse than stable, how sure is that, and why.
 //!
-//! Pure: no clock, no input or output, no random source. Counts and `now` go in, odds come out, so a
-//! simulation can play years of it. Start reading at [`evidence`].
+//! Pure: no clock, no input or output, no random source. Counts and `now` go in, a [`Verdict`] comes out, so a
+//! simulation can play years of it. Start reading at [`guard`]; [`evidence`] is the heart.
 //!
 //! | file | what |
 //! |---|---|
+//! | [`guard`] | the guard of one canary: what is fed when, and which verdict holds |
 //! | [`evidence`] | the bet: odds against chance that the canary is worse |
 //! | [`fast_trip`], [`ceiling`] | the operator's own rules, without statistics |
 //! | [`interval`] | how well a rate is known, for proofs of health and for reports |
+//! | [`verdict`] | what is said, in numbers; sentences and JSON on demand |
 //! | [`window`] | what was counted |
 //!
 //! # Why a coin
@@ -59,10 +61,15 @@
 pub mod ceiling;
 pub mod evidence;
 pub mod fast_trip;
+pub mod guard;
 pub mod interval;
+pub mod verdict;
 pub mod window;
+mod wording;
 
 #[cfg(test)]
 mod vectors;
 
+pub use guard::Guard;
+pub use verdict::{Finding, Missing, Signal, Standing, Verdict};
 pub use window::{Counts, Tally, Window};

@@ -14,6 +14,13 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Counters that are read one after another while requests finish may be off by one against each other.
+    /// What cannot be is trimmed here, once, so that no rate exceeds 1 further in.
+    pub(super) fn possible(self) -> Self {
+        let failed = self.failed.min(self.requests);
+        Self { requests: self.requests, failed, connect_errors: self.connect_errors.min(failed) }
+    }
+
     pub(super) fn tally(self) -> Tally {
         Tally { requests: self.requests, unlucky: self.failed }
     }
