@@ -1,3 +1,98 @@
-//! What must survive a restart.
+//! What must survive a restart: the live state of each route, and the record of decisions.
+//!
+//! A [`Store`] is a handle to one thread that owns one SQLite file. A save is answered only after it is on the
+//! disk (write-ahead log, synced at every commit), so what was answered survives `kill -9` and a power cut.
+//! Callers know four functions and no SQL: with a second kind of store, [`Store`] becomes an enum behind them.
+//!
+//! The store decides nothing and merges nothing: it keeps what it is given, and refuses what it cannot keep or
+//! read back exactly. It knows routes that the configuration has forgotten, so a cord outlives its route's
+//! absence from the file.
 
+mod error;
+mod file;
 pub mod record;
+mod rows;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+mod thread;
+
+pub use error::{BusyCause, StoreError};
+pub use thread::STORE_QUEUE_MAX;
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+
+use tokio::sync::oneshot;
+
+use crate::config;
+use record::{Change, Decision, DecisionFilter, RouteRecord};
+use sqlite::Database;
+use thread::{Reply, Request};
+
+/// A handle; cheap to clone, may be sent anywhere.
+#[derive(Clone, Debug)]
+pub struct Store {
+    queue: SyncSender<Request>,
+    place: Arc<str>,
+}
+
+/// What was in the store when it was opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// In the order of their names.
+    pub routes: Vec<RouteRecord>,
+}
+
+impl Store {
+    /// Creates the file if it is missing, brings its schema up to date, reads all routes and checks the whole
+    /// file. Blocks, the longer the more decisions there are: call it before the runtime starts.
+    pub fn open(place: &config::Store) -> Result<(Self, Loaded), StoreError> {
+        Self::start(Database::open(place, sqlite::BUSY_TIMEOUT)?)
+    }
+
+    fn start((database, routes): (Database, Vec<RouteRecord>)) -> Result<(Self, Loaded), StoreError> {
+        let place = Arc::clone(database.place());
+        Ok((Self { queue: thread::start(database)?, place }, Loaded { routes }))
+    }
+
+    /// All changes or none, in one transaction and in their order. Each replaces the whole state of its route and
+    /// appends its decision; a decision whose id is in the record already is not appended again, so a save whose
+    /// answer was lost may be repeated. A caller that stops waiting has not taken the save back.
+    pub async fn save(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.ask(|reply| Request::Save(changes, reply)).await
+    }
+
+    /// Newest first, which is the order of saving, whatever the clock said.
+    pub async fn decisions(&self, filter: DecisionFilter) -> Result<Vec<Decision>, StoreError> {
+        self.ask(|reply| Request::Decisions(filter, reply)).await
+    }
+
+    /// Waits until all that was asked before is done and the file is closed, with its log written back. Blocks.
+    /// Other handles get [`StoreError::Gone`] from then on. A handle that is only dropped does not wait; when
+    /// the last one goes, the thread ends in the same orderly way.
+    pub fn close(self) -> Result<(), StoreError> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        self.queue.send(Request::Close(reply)).map_err(|_| self.gone())?;
+        answer.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(request(reply))?;
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    fn enqueue(&self, request: Request) -> Result<(), StoreError> {
+        self.queue.try_send(request).map_err(|refused| match refused {
+            TrySendError::Full(_) => {
+                StoreError::Busy { place: Arc::clone(&self.place), cause: BusyCause::QueueFull }
+            }
+            TrySendError::Disconnected(_) => self.gone(),
+        })
+    }
+
+    fn gone(&self) -> StoreError {
+        StoreError::Gone { place: Arc::clone(&self.place) }
+    }
+}

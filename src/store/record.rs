@@ -99,13 +99,22 @@ impl Action {
     }
 }
 
+/// What is saved as one: the whole new state of a route, and the decision that made it, if one did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub record: RouteRecord,
+    pub decision: Option<Decision>,
+}
+
 /// Which decisions to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DecisionFilter {
     pub route: Option<Arc<str>>,
-    /// Only decisions older than this one: the next page.
+    /// Only decisions older than this one: the next page. One that is not in the record gives an empty page: the
+    /// record loses its oldest decisions first, so nothing older than a forgotten one is left.
     pub before: Option<DecisionId>,
-    /// Newest first, at most this many; 1 to [`DecisionFilter::LIMIT_MAX`].
+    /// Newest first, at most this many; 1 to [`DecisionFilter::LIMIT_MAX`]. What lies outside is taken as the
+    /// nearer of the two.
     pub limit: u32,
 }
 

@@ -1,0 +1,119 @@
+//! How rows become records: every value is checked on its way in.
+//!
+//! A hand or a bad disk may have changed the file while nobody looked, and a weight of 150% must not reach a
+//! route. What is not as the schema promises is [`StoreError::Corrupt`], named by table and column; nothing is
+//! rounded, defaulted or skipped, for a guess here would be traffic.
+
+use std::sync::Arc;
+
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+
+use super::StoreError;
+use super::record::{Action, CanaryRecord, Cord, Decision, Role, RouteRecord};
+use crate::config::Weight;
+
+/// Without its canaries and cord, which are rows of their own.
+pub(super) fn route(fields: &Fields<'_>) -> Result<RouteRecord, StoreError> {
+    let stable = Role {
+        file_upstream: fields.text("stable_file_upstream")?,
+        upstream: fields.text("stable_upstream")?,
+    };
+    Ok(RouteRecord { route: fields.text("route")?, stable, canaries: Vec::new(), cord: None })
+}
+
+pub(super) fn canary(fields: &Fields<'_>) -> Result<CanaryRecord, StoreError> {
+    Ok(CanaryRecord {
+        name: fields.text("name")?,
+        role: Role { file_upstream: fields.text("file_upstream")?, upstream: fields.text("upstream")? },
+        file_aim: fields.weight("file_aim_ppm")?,
+        aim: fields.weight("aim_ppm")?,
+        ceiling: fields.weight("ceiling_ppm")?,
+    })
+}
+
+pub(super) fn cord(fields: &Fields<'_>) -> Result<Cord, StoreError> {
+    Ok(Cord {
+        by: fields.text("by")?,
+        why: fields.text("why")?,
+        at_ms: fields.integer("at_ms")?,
+        decision: fields.text("decision")?,
+    })
+}
+
+pub(super) fn decision(fields: &Fields<'_>) -> Result<Decision, StoreError> {
+    Ok(Decision {
+        id: fields.text("id")?,
+        at_ms: fields.integer("at_ms")?,
+        route: fields.text("route")?,
+        canary: fields.text_or_null("canary")?,
+        action: fields.action("action")?,
+        by: fields.text("by")?,
+        why: fields.text("why")?,
+        before: fields.weight("before_ppm")?,
+        after: fields.weight("after_ppm")?,
+        evidence: fields.json_or_null("evidence")?,
+    })
+}
+
+/// One row, and where it was found.
+pub(super) struct Fields<'a> {
+    place: &'a Arc<str>,
+    table: &'static str,
+    row: &'a Row<'a>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(place: &'a Arc<str>, table: &'static str, row: &'a Row<'a>) -> Self {
+        Self { place, table, row }
+    }
+
+    fn text(&self, column: &'static str) -> Result<Arc<str>, StoreError> {
+        self.text_or_null(column)?.ok_or_else(|| self.corrupt(column, "NULL", "text"))
+    }
+
+    fn text_or_null(&self, column: &'static str) -> Result<Option<Arc<str>>, StoreError> {
+        match self.value(column)? {
+            ValueRef::Null => Ok(None),
+            ValueRef::Text(bytes) => match str::from_utf8(bytes) {
+                Ok(text) => Ok(Some(text.into())),
+                Err(error) => Err(self.corrupt(column, &error.to_string(), "UTF-8")),
+            },
+            other => Err(self.corrupt(column, &other.data_type().to_string(), "text")),
+        }
+    }
+
+    fn integer(&self, column: &'static str) -> Result<i64, StoreError> {
+        match self.value(column)? {
+            ValueRef::Integer(integer) => Ok(integer),
+            other => Err(self.corrupt(column, &other.data_type().to_string(), "an integer")),
+        }
+    }
+
+    fn weight(&self, column: &'static str) -> Result<Weight, StoreError> {
+        let ppm = self.integer(column)?;
+        let weight = u32::try_from(ppm).ok().and_then(Weight::from_ppm);
+        weight.ok_or_else(|| self.corrupt(column, &ppm.to_string(), "0 to 1000000"))
+    }
+
+    fn action(&self, column: &'static str) -> Result<Action, StoreError> {
+        let label = self.text(column)?;
+        let labels = || Action::ALL.map(Action::label).join(", ");
+        Action::from_label(&label).ok_or_else(|| self.corrupt(column, &format!("{label:?}"), &labels()))
+    }
+
+    fn json_or_null(&self, column: &'static str) -> Result<Option<serde_json::Value>, StoreError> {
+        let Some(text) = self.text_or_null(column)? else { return Ok(None) };
+        let parsed = serde_json::from_str(&text);
+        parsed.map(Some).map_err(|error| self.corrupt(column, &error.to_string(), "JSON"))
+    }
+
+    fn value(&self, column: &'static str) -> Result<ValueRef<'_>, StoreError> {
+        self.row.get_ref(column).map_err(|error| StoreError::of_sqlite(self.place, &error))
+    }
+
+    fn corrupt(&self, column: &str, found: &str, accepted: &str) -> StoreError {
+        let found = format!("{}.{column} is {found}, where only {accepted} can be", self.table);
+        StoreError::Corrupt { place: Arc::clone(self.place), found: found.into() }
+    }
+}

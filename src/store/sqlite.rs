@@ -1,0 +1,322 @@
+//! All SQL: the schema, its versions, and how records become rows.
+//!
+//! The tables are made to be read by people with the `sqlite3` tool: one column a value, units in the names, no
+//! packed state. `PRAGMA application_id` says that the file is ours, `PRAGMA user_version` how many of
+//! [`MIGRATIONS`] it has seen.
+//!
+//! The schema refuses what [`super::rows`] would refuse to read. It repairs nothing: a damaged store is refused.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior, params};
+
+use super::StoreError;
+use super::file::{self, Claim};
+use super::record::{Change, Decision, DecisionFilter, RouteRecord};
+use super::rows::{self, Fields};
+use crate::config;
+
+/// How long another program (a `sqlite3` in someone's terminal) may hold the lock before a save fails.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// "Andn" in ASCII; `file andon.db` shows it.
+const APPLICATION_ID: i64 = 0x416e_646e;
+
+/// Each is run once, in one transaction with the new `user_version`. Append; never change one that was released.
+const MIGRATIONS: [&str; 1] = ["
+CREATE TABLE route (
+    route                TEXT NOT NULL PRIMARY KEY,
+    stable_file_upstream TEXT NOT NULL, -- what the configuration file last said
+    stable_upstream      TEXT NOT NULL  -- what serves now
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE canary (
+    route         TEXT    NOT NULL REFERENCES route (route) ON DELETE CASCADE,
+    position      INTEGER NOT NULL CHECK (position >= 0), -- order within the route
+    name          TEXT    NOT NULL,
+    file_upstream TEXT    NOT NULL,
+    upstream      TEXT    NOT NULL,
+    file_aim_ppm  INTEGER NOT NULL CHECK (file_aim_ppm BETWEEN 0 AND 1000000), -- 1000000 is 100%
+    aim_ppm       INTEGER NOT NULL CHECK (aim_ppm BETWEEN 0 AND 1000000),
+    ceiling_ppm   INTEGER NOT NULL CHECK (ceiling_ppm BETWEEN 0 AND 1000000),
+    PRIMARY KEY (route, position),
+    UNIQUE (route, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE cord ( -- a row: pulled
+    route    TEXT    NOT NULL PRIMARY KEY REFERENCES route (route) ON DELETE CASCADE,
+    by       TEXT    NOT NULL,
+    why      TEXT    NOT NULL,
+    at_ms    INTEGER NOT NULL, -- since 1970-01-01T00:00:00Z
+    decision TEXT    NOT NULL  -- decision.id, which may have been pruned
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE decision (
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice, even after pruning
+    id         TEXT    NOT NULL UNIQUE,
+    at_ms      INTEGER NOT NULL, -- since 1970-01-01T00:00:00Z
+    route      TEXT    NOT NULL, -- outlives the route
+    canary     TEXT,             -- NULL: the whole route
+    action     TEXT    NOT NULL, -- no list here: a new kind would mean rewriting the record
+    by         TEXT    NOT NULL,
+    why        TEXT    NOT NULL,
+    before_ppm INTEGER NOT NULL CHECK (before_ppm BETWEEN 0 AND 1000000),
+    after_ppm  INTEGER NOT NULL CHECK (after_ppm BETWEEN 0 AND 1000000),
+    evidence   TEXT CHECK (evidence IS NULL OR json_valid(evidence))
+) STRICT;
+
+CREATE INDEX decision_of_route ON decision (route); -- ends in seq by itself
+
+-- Only UPDATE: what was decided is never rewritten, but the oldest rows must go some day.
+CREATE TRIGGER decision_is_append_only BEFORE UPDATE ON decision
+BEGIN
+    SELECT RAISE(ABORT, 'the record of decisions is append-only: no row of it may be changed');
+END;
+"];
+
+const SAVE_ROUTE: &str = "INSERT INTO route VALUES (?1, ?2, ?3)";
+const SAVE_CANARY: &str = "INSERT INTO canary VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const SAVE_CORD: &str = "INSERT INTO cord VALUES (?1, ?2, ?3, ?4, ?5)";
+const SAVE_DECISION: &str = "
+    INSERT INTO decision (id, at_ms, route, canary, action, by, why, before_ppm, after_ppm, evidence)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING";
+const DECISIONS: &str = "SELECT * FROM decision WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
+const DECISIONS_OF_ROUTE: &str =
+    "SELECT * FROM decision WHERE seq < ?1 AND route = ?3 ORDER BY seq DESC LIMIT ?2";
+
+pub(super) struct Database {
+    connection: Connection,
+    place: Arc<str>,
+    /// Fields are dropped in this order: the connection closes while the file is still ours.
+    _claim: Option<Claim>,
+}
+
+impl Database {
+    pub(super) fn open(
+        place: &config::Store,
+        busy_timeout: Duration,
+    ) -> Result<(Self, Vec<RouteRecord>), StoreError> {
+        let mut database = match place {
+            config::Store::Memory => Self::connect(Path::new(":memory:"), None)?,
+            config::Store::File(path) => Self::connect(path, Some(file::claim(path)?))?,
+        };
+        database.prepare(busy_timeout)?;
+        // The routes first: their errors name the column, those of the check only the table.
+        let routes = database.routes()?;
+        database.check()?;
+        Ok((database, routes))
+    }
+
+    pub(super) fn place(&self) -> &Arc<str> {
+        &self.place
+    }
+
+    pub(super) fn save(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let saved = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(
+            |transaction| {
+                for change in changes {
+                    replace_route(&transaction, &change.record)?;
+                    if let Some(decision) = &change.decision {
+                        append_decision(&transaction, decision)?;
+                    }
+                }
+                transaction.commit()
+            },
+        );
+        saved.map_err(self.sqlite())
+    }
+
+    pub(super) fn decisions(&self, filter: &DecisionFilter) -> Result<Vec<Decision>, StoreError> {
+        let limit = filter.limit.clamp(1, DecisionFilter::LIMIT_MAX);
+        let Some(before_seq) = self.seq_of(filter.before.as_deref())? else { return Ok(Vec::new()) };
+        match &filter.route {
+            None => self.read("decision", DECISIONS, &[&before_seq, &limit], rows::decision),
+            Some(route) => {
+                self.read("decision", DECISIONS_OF_ROUTE, &[&before_seq, &limit, &&**route], rows::decision)
+            }
+        }
+    }
+
+    /// Writes the log back into the file, as far as other programs let it, and closes.
+    pub(super) fn close(self) -> Result<(), StoreError> {
+        let Self { connection, place, _claim } = self;
+        let checkpointed = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let closed = connection.close().map_err(|(_, error)| error);
+        checkpointed.and(closed).map_err(|error| StoreError::of_sqlite(&place, &error))
+    }
+
+    /// A disk of so many pages; never less than are in use.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: u32) -> rusqlite::Result<u32> {
+        self.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get(0))
+    }
+
+    fn connect(path: &Path, claim: Option<Claim>) -> Result<Self, StoreError> {
+        let place: Arc<str> = path.display().to_string().into();
+        // Not SQLite's default flags: a file may be called `file:x?y`, that is no URI here.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)
+            .map_err(|error| StoreError::of_sqlite(&place, &error))?;
+        Ok(Self { connection, place, _claim: claim })
+    }
+
+    fn prepare(&mut self, busy_timeout: Duration) -> Result<(), StoreError> {
+        self.connection.busy_timeout(busy_timeout).map_err(self.sqlite())?;
+        // Before anything is written, even the journal mode: the file may not be ours, or from a newer andon.
+        let version = self.version()?;
+        // Where the file system cannot have a WAL, another mode stays: slower, no less durable.
+        self.pragma("PRAGMA journal_mode = WAL")?;
+        self.connection
+            .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+            .map_err(self.sqlite())?;
+        if version < MIGRATIONS.len() {
+            self.check()?;
+            self.migrate(version)?;
+        }
+        Ok(())
+    }
+
+    /// How many migrations the file has seen.
+    fn version(&self) -> Result<usize, StoreError> {
+        let integer = |sql| self.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let application = integer("PRAGMA application_id").map_err(self.sqlite())?;
+        let version = integer("PRAGMA user_version").map_err(self.sqlite())?;
+        let tables = integer("SELECT count(*) FROM sqlite_schema").map_err(self.sqlite())?;
+        if application != APPLICATION_ID && (application, version, tables) != (0, 0, 0) {
+            let found = format!("application_id {application}, user_version {version}, {tables} tables");
+            return Err(StoreError::Foreign { place: Arc::clone(&self.place), found: found.into() });
+        }
+        let known = MIGRATIONS.len();
+        match usize::try_from(version) {
+            Ok(version) if version <= known => Ok(version),
+            Ok(_) => Err(StoreError::Newer {
+                place: Arc::clone(&self.place),
+                found: version,
+                known: i64::try_from(known).unwrap_or(i64::MAX),
+            }),
+            Err(_) => Err(self.corrupt(format!("PRAGMA user_version is {version}"))),
+        }
+    }
+
+    fn migrate(&mut self, from: usize) -> Result<(), StoreError> {
+        let migrated = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(
+            |transaction| {
+                for migration in MIGRATIONS.iter().skip(from) {
+                    transaction.execute_batch(migration)?;
+                }
+                transaction.execute_batch(&format!(
+                    "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {};",
+                    MIGRATIONS.len()
+                ))?;
+                transaction.commit()
+            },
+        );
+        migrated.map_err(self.sqlite())
+    }
+
+    /// Reads the whole file: pages, types and CHECKs.
+    fn check(&self) -> Result<(), StoreError> {
+        match self.pragma("PRAGMA quick_check(1)")?.as_str() {
+            "ok" => Ok(()),
+            found => Err(self.corrupt(found.to_owned())),
+        }
+    }
+
+    fn routes(&self) -> Result<Vec<RouteRecord>, StoreError> {
+        let mut routes = self.read("route", "SELECT * FROM route ORDER BY route", &[], rows::route)?;
+        for record in &mut routes {
+            let name: &dyn ToSql = &&*record.route;
+            let canaries = "SELECT * FROM canary WHERE route = ?1 ORDER BY position";
+            record.canaries = self.read("canary", canaries, &[name], rows::canary)?;
+            record.cord =
+                self.read("cord", "SELECT * FROM cord WHERE route = ?1", &[name], rows::cord)?.pop();
+        }
+        Ok(routes)
+    }
+
+    /// Everything is before "no decision in particular"; `None`: no such decision.
+    fn seq_of(&self, id: Option<&str>) -> Result<Option<i64>, StoreError> {
+        let Some(id) = id else { return Ok(Some(i64::MAX)) };
+        self.connection
+            .query_row("SELECT seq FROM decision WHERE id = ?1", [id], |row| row.get(0))
+            .optional()
+            .map_err(self.sqlite())
+    }
+
+    fn read<T>(
+        &self,
+        table: &'static str,
+        sql: &str,
+        values: &[&dyn ToSql],
+        parse: impl Fn(&Fields<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(self.sqlite())?;
+        let mut rows = statement.query(values).map_err(self.sqlite())?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next().map_err(self.sqlite())? {
+            records.push(parse(&Fields::new(&self.place, table, row))?);
+        }
+        Ok(records)
+    }
+
+    fn pragma(&self, sql: &str) -> Result<String, StoreError> {
+        self.connection.query_row(sql, [], |row| row.get(0)).map_err(self.sqlite())
+    }
+
+    fn sqlite(&self) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
+        let place = Arc::clone(&self.place);
+        move |error| StoreError::of_sqlite(&place, &error)
+    }
+
+    fn corrupt(&self, found: String) -> StoreError {
+        StoreError::Corrupt { place: Arc::clone(&self.place), found: found.into() }
+    }
+}
+
+fn replace_route(transaction: &Transaction<'_>, record: &RouteRecord) -> rusqlite::Result<()> {
+    let route = &*record.route;
+    // Takes the canaries and the cord with it.
+    transaction.prepare_cached("DELETE FROM route WHERE route = ?1")?.execute([route])?;
+    transaction.prepare_cached(SAVE_ROUTE)?.execute(params![
+        route,
+        &*record.stable.file_upstream,
+        &*record.stable.upstream
+    ])?;
+    for (canary, position) in record.canaries.iter().zip(0_i64..) {
+        transaction.prepare_cached(SAVE_CANARY)?.execute(params![
+            route,
+            position,
+            &*canary.name,
+            &*canary.role.file_upstream,
+            &*canary.role.upstream,
+            canary.file_aim.ppm(),
+            canary.aim.ppm(),
+            canary.ceiling.ppm(),
+        ])?;
+    }
+    if let Some(cord) = &record.cord {
+        let values = params![route, &*cord.by, &*cord.why, cord.at_ms, &*cord.decision];
+        transaction.prepare_cached(SAVE_CORD)?.execute(values)?;
+    }
+    Ok(())
+}
+
+fn append_decision(transaction: &Transaction<'_>, decision: &Decision) -> rusqlite::Result<()> {
+    transaction.prepare_cached(SAVE_DECISION)?.execute(params![
+        &*decision.id,
+        decision.at_ms,
+        &*decision.route,
+        decision.canary.as_deref(),
+        decision.action.label(),
+        &*decision.by,
+        &*decision.why,
+        decision.before.ppm(),
+        decision.after.ppm(),
+        decision.evidence.as_ref().map(serde_json::Value::to_string),
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! The store's own thread: takes requests one after another, so that nobody else ever waits for a disk.
+//!
+//! One thread, because SQLite has one writer anyway, and because the order of requests is then the order of the
+//! record. It ends when asked to close or when the last handle is gone, after all that was queued before.
+//! It refuses to queue without end: when [`STORE_QUEUE_MAX`] requests wait, the next caller is told at once.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use super::StoreError;
+use super::record::{Change, Decision, DecisionFilter};
+use super::sqlite::Database;
+
+/// Requests waiting for the disk. When full, callers get [`super::BusyCause::QueueFull`] instead of a place.
+pub const STORE_QUEUE_MAX: usize = 256;
+
+pub(super) enum Request {
+    Save(Vec<Change>, Reply<()>),
+    Decisions(DecisionFilter, Reply<Vec<Decision>>),
+    /// Not a tokio channel: who closes may stand outside any runtime, or inside one, and must not panic there.
+    Close(SyncSender<Result<(), StoreError>>),
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+pub(super) fn start(database: Database) -> Result<SyncSender<Request>, StoreError> {
+    let place = Arc::clone(database.place());
+    let (queue, requests) = mpsc::sync_channel(STORE_QUEUE_MAX);
+    thread::Builder::new()
+        .name("andon-store".into())
+        .spawn(move || serve(database, &requests))
+        .map_err(|error| StoreError::Io { place, found: format!("no thread for it: {error}").into() })?;
+    Ok(queue)
+}
+
+fn serve(mut database: Database, requests: &Receiver<Request>) {
+    while let Ok(request) = requests.recv() {
+        match request {
+            // A caller that no longer waits is no failure: what it asked for was done.
+            Request::Save(changes, reply) => drop(reply.send(database.save(&changes))),
+            Request::Decisions(filter, reply) => drop(reply.send(database.decisions(&filter))),
+            Request::Close(reply) => {
+                drop(reply.send(database.close()));
+                return;
+            }
+        }
+    }
+    let place = Arc::clone(database.place());
+    if let Err(error) = database.close() {
+        warn!(%place, %error, "store not closed cleanly; nothing is lost, the next start recovers it");
+    }
+}
