@@ -3,9 +3,13 @@
 //! A share of traffic is a [`Weight`]: parts per million, never a float, so a split cannot fail to sum.
 
 use std::fmt;
+use std::time::Duration;
 
 /// One whole, in parts per million.
 pub const WHOLE_PPM: u32 = 1_000_000;
+
+/// Longer numbers are refused: no setting needs more digits.
+const DECIMAL_CHARS_MAX: usize = 20;
 
 /// A canary's share of a route: 0 to 1 000 000 parts per million, written `"5%"` or `"0.25%"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +69,49 @@ impl fmt::Display for Weight {
     }
 }
 
+/// Reads `"250ms"`, `"10s"`, `"5m"`, `"1h"`. `None` for all else: a whole number and one unit.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let number: u64 = text[..digits].parse().ok()?;
+    let ms_each = match &text[digits..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.checked_mul(ms_each).map(Duration::from_millis)
+}
+
+/// The text in the largest unit that says it exactly, to the millisecond: `90s`, `1h`.
+pub fn duration_text(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    for (unit, ms_each) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+        if ms >= ms_each && ms.is_multiple_of(ms_each) {
+            return format!("{}{unit}", ms / ms_each);
+        }
+    }
+    if ms == 0 { "0s".to_owned() } else { format!("{ms}ms") }
+}
+
+/// Reads `"0.02%"` as the share 0.0002, rounded once. `None` for all else; more than 100% is read too.
+pub fn parse_percent(text: &str) -> Option<f64> {
+    let number = plain_decimal(text.strip_suffix('%')?)?;
+    format!("{number}e-2").parse().ok()
+}
+
+/// Reads `"1.25x"` as 1.25. `None` for all else.
+pub fn parse_ratio(text: &str) -> Option<f64> {
+    plain_decimal(text.strip_suffix('x')?)?.parse().ok()
+}
+
+/// Digits with at most one point between them: no sign, no exponent.
+fn plain_decimal(text: &str) -> Option<&str> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    (text.len() <= DECIMAL_CHARS_MAX && digits(whole) && digits(fraction)).then_some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +155,30 @@ mod tests {
             assert_eq!(Weight::parse(&weight.to_string()), Some(weight));
         }
         assert_eq!(Weight::from_ppm(WHOLE_PPM + 1), None);
+    }
+
+    #[test]
+    fn durations_are_a_whole_number_and_a_unit() {
+        for (text, ms) in [("0s", 0), ("250ms", 250), ("10s", 10_000), ("5m", 300_000), ("1h", 3_600_000)] {
+            let duration = Duration::from_millis(ms);
+            assert_eq!(parse_duration(text), Some(duration), "{text}");
+            assert_eq!(duration_text(duration), text);
+        }
+        assert_eq!(duration_text(Duration::from_secs(90)), "90s");
+        for text in ["", "s", "10", "10 s", "1.5s", "-1s", "10sec", "1d", "18446744073709551615h", "٣s"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn percents_and_ratios_are_rounded_once() {
+        for (text, share) in [("0.02%", 0.0002), ("5%", 0.05), ("0%", 0.0), ("150%", 1.5), ("0.1%", 0.001)] {
+            assert_eq!(parse_percent(text), Some(share), "{text}");
+        }
+        assert_eq!(parse_ratio("1.25x"), Some(1.25));
+        for text in ["", "%", "5", "x", ".5%", "5.%", "1e1%", "-1%", "nan%", "000000000000000000001%"] {
+            assert_eq!(parse_percent(text), None, "{text}");
+            assert_eq!(parse_ratio(&text.replace('%', "x")), None, "{text}");
+        }
     }
 }
