@@ -1,10 +1,21 @@
 //! `[[listener]]`: an address that we accept on.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+
+use super::Admin;
+use super::names::Names;
+use super::reader::{Section, Value, Wrong};
+use super::values;
+
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
+
+const EXAMPLE: &str = "0.0.0.0:8080";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
@@ -18,4 +29,91 @@ pub struct Listener {
     pub keep_alive_timeout: Duration,
     /// Peers whose `X-Forwarded-*` is believed and appended to; from all others it is replaced.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Listener {
+    /// Of one file.
+    pub const LISTENERS_MAX: usize = 64;
+    pub const TRUSTED_PROXIES_MAX: usize = 1_024;
+    pub const HEADER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+    pub const BODY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+    pub const KEEP_ALIVE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+}
+
+pub(super) fn read_all(root: &mut Section<'_>, admin: &Admin) -> Vec<Listener> {
+    let Some(sections) = root.sections("listener", 1..=Listener::LISTENERS_MAX) else {
+        if !root.has("listener") {
+            root.missing("listener", "[[listener]]` with a `name` and an `address = \"0.0.0.0:8080\"");
+        }
+        return Vec::new();
+    };
+    let mut names = Names::new("listener");
+    let mut taken = HashMap::from([(admin.listen, "admin.listen".to_owned())]);
+    sections.into_iter().filter_map(|section| read(section, &mut names, &mut taken)).collect()
+}
+
+fn read(
+    mut section: Section<'_>,
+    names: &mut Names,
+    taken: &mut HashMap<SocketAddr, String>,
+) -> Option<Listener> {
+    let name = names.claim(&mut section);
+    let owner = match &name {
+        Some(name) => format!("listener \"{name}\""),
+        None => "another listener".to_owned(),
+    };
+    let address =
+        section.required("address", "address = \"0.0.0.0:8080\"", |value| free(value, owner, taken));
+    let header_timeout =
+        section.or("header_timeout", Listener::HEADER_TIMEOUT_DEFAULT, values::duration(TIMEOUT));
+    let body_timeout = section.or("body_timeout", Listener::BODY_TIMEOUT_DEFAULT, values::duration(TIMEOUT));
+    let keep_alive_timeout =
+        section.or("keep_alive_timeout", Listener::KEEP_ALIVE_TIMEOUT_DEFAULT, values::duration(TIMEOUT));
+    let networks = "a list of networks, such as [\"10.0.0.0/8\"]";
+    let trusted_proxies =
+        section.list("trusted_proxies", 0..=Listener::TRUSTED_PROXIES_MAX, networks, network);
+    section.finish();
+    Some(Listener {
+        name: name?,
+        address: address?,
+        header_timeout,
+        body_timeout,
+        keep_alive_timeout,
+        trusted_proxies: trusted_proxies.unwrap_or_default(),
+    })
+}
+
+/// An address that nobody else listens on. Port 0 takes any free port, so it is never the same one twice.
+fn free(
+    value: &Value<'_>,
+    owner: String,
+    taken: &mut HashMap<SocketAddr, String>,
+) -> Result<SocketAddr, Wrong> {
+    let address = values::address(EXAMPLE)(value)?;
+    if address.port() == 0 {
+        return Ok(address);
+    }
+    match taken.insert(address, owner) {
+        None => Ok(address),
+        Some(first) => {
+            let wrong = Wrong {
+                says: format!("is {}, where {first} listens already", value.shown()),
+                label: "taken".to_owned(),
+                help: "choose another address or port".to_owned(),
+            };
+            taken.insert(address, first);
+            Err(wrong)
+        }
+    }
+}
+
+/// `10.0.0.0/8`, or one address.
+fn network(value: &Value<'_>) -> Result<IpNet, Wrong> {
+    let help = "write a network or an address, such as \"10.0.0.0/8\" or \"192.0.2.7\"";
+    let Some(text) = value.str() else { return Err(value.wrong_kind(help)) };
+    let lone = || text.parse::<IpAddr>().map(IpNet::from);
+    match text.parse::<IpNet>().or_else(|_| lone()) {
+        Ok(network) => Ok(network.trunc()),
+        Err(_) => Err(value.wrong("not a network", help)),
+    }
 }

@@ -4,17 +4,37 @@
 //! and every number is possible, or **all** problems at once, each with its place. Imports nothing of ours.
 
 pub mod admin;
+pub mod canary;
 pub mod guard;
 pub mod listener;
+pub mod matching;
+pub mod problem;
 pub mod route;
 pub mod store;
 pub mod units;
 pub mod upstream;
 pub mod workers;
 
+mod names;
+mod reader;
+mod report;
+mod suggest;
+mod syntax;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use toml::de::DeTable;
+
 pub use admin::Admin;
 pub use guard::{Ceiling, FastTrip, Guard, OnUnhealthy, Tolerate};
 pub use listener::Listener;
+pub use problem::{Color, Placed, Problem, Problems};
 pub use route::{
     Canary, HeaderMatch, HostPattern, Matcher, Override, OverrideTo, PathPattern, Route, Service, StickyKey,
     Trigger, Upgrade,
@@ -23,6 +43,13 @@ pub use store::Store;
 pub use units::Weight;
 pub use upstream::Upstream;
 pub use workers::Workers;
+
+use names::Names;
+use reader::Section;
+use report::Report;
+
+/// A larger file is refused unread.
+pub const FILE_BYTES_MAX: usize = 16 << 20;
 
 /// Everything that the file says. Names are checked: each `stable` and `upstream` names one of `upstreams`.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,4 +60,75 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     pub upstreams: Vec<Upstream>,
     pub routes: Vec<Route>,
+}
+
+/// Reads a file. Relative paths in it are relative to its directory.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    let file = path.display().to_string();
+    let text = text_of(path).map_err(|(found, help)| Problems::of_file(&file, found, help))?;
+    parse(&file, &text, path.parent().unwrap_or(Path::new("")))
+}
+
+/// Reads a text. `file` is its name in messages, `base` the directory for relative paths.
+pub fn parse(file: &str, text: &str, base: &Path) -> Result<Config, Problems> {
+    parse_noting_keys(file, text, base).0
+}
+
+/// Like [`parse`], and every key path that was asked for, such as `listener.header_timeout`. The test that
+/// keeps `config/andon.toml` complete stands on it.
+pub fn parse_noting_keys(file: &str, text: &str, base: &Path) -> (Result<Config, Problems>, Vec<String>) {
+    if text.len() > FILE_BYTES_MAX {
+        let (found, help) = too_large();
+        return (Err(Problems::of_file(file, found, help)), Vec::new());
+    }
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let report = Report::new(text, syntax::problems(text, &errors));
+    let config = read(Section::root(&report, tree.get_ref()), base);
+    let (list, more, keys) = report.into_parts();
+    let result = if list.is_empty() { Ok(config) } else { Err(Problems::new(file, text, list, more)) };
+    (result, keys)
+}
+
+/// Upstreams before routes, which name them. Where there are problems, what is returned is incomplete.
+fn read(mut root: Section<'_>, base: &Path) -> Config {
+    let workers = workers::read(root.section("workers"));
+    let admin = admin::read(root.section("admin"));
+    let store = store::read(root.section("store"), base);
+    let listeners = listener::read_all(&mut root, &admin);
+    let mut names = Names::new("upstream");
+    let upstreams = upstream::read_all(&mut root, &mut names);
+    let routes = route::read_all(&mut root, &names);
+    root.finish();
+    Config { workers, admin, store, listeners, upstreams, routes }
+}
+
+/// The text, or what was found instead and what is accepted.
+fn text_of(path: &Path) -> Result<String, (String, &'static str)> {
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => ("there is no such file".to_owned(), "name a TOML file"),
+        io::ErrorKind::PermissionDenied => {
+            (format!("cannot be read: {error}"), "let the user that andon runs as read it")
+        }
+        _ => (format!("cannot be read: {error}"), "name a TOML file"),
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        return Err(("is a directory".to_owned(), "name a TOML file, such as config/andon.toml"));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than accepted, so that a pipe without end is noticed too.
+    let limit = FILE_BYTES_MAX as u64 + 1;
+    file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(too_large());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        (format!("is not UTF-8: the first bad byte is at offset {at}"), "save it as UTF-8 text")
+    })
+}
+
+fn too_large() -> (String, &'static str) {
+    let found = format!("has more than {} MiB", FILE_BYTES_MAX >> 20);
+    (found, "split the work over several processes, or make the file smaller")
 }

@@ -1,11 +1,17 @@
 //! `[[route]]`: what matches a request, who may serve it, and how it is split.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Method};
-use regex::Regex;
+use http::{HeaderName, Method};
 
-use super::{Guard, Weight};
+pub use super::canary::{Canary, Matcher, Override, OverrideTo, Trigger};
+pub use super::matching::{HeaderMatch, HostPattern, PathPattern};
+
+use super::names::Names;
+use super::reader::{Section, Value, Wrong};
+use super::report::line_number;
+use super::{Guard, canary, guard, matching, suggest, values};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
@@ -25,41 +31,9 @@ pub struct Route {
 }
 
 impl Route {
+    /// Of one file.
+    pub const ROUTES_MAX: usize = 65_536;
     pub const CANARIES_MAX: usize = 16;
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostPattern {
-    /// `shop.example`
-    Exact(Box<str>),
-    /// `*.shop.example`, kept as `.shop.example`; any number of labels, at least one.
-    Suffix(Box<str>),
-}
-
-#[derive(Clone, Debug)]
-pub enum PathPattern {
-    /// Matches on segment borders: `/api` matches `/api` and `/api/x`, not `/apiary`.
-    Prefix(Box<str>),
-    Exact(Box<str>),
-    /// Must match the whole path.
-    Regex(Regex),
-}
-
-impl PartialEq for PathPattern {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Prefix(a), Self::Prefix(b)) | (Self::Exact(a), Self::Exact(b)) => a == b,
-            (Self::Regex(a), Self::Regex(b)) => a.as_str() == b.as_str(),
-            _ => false,
-        }
-    }
-}
-
-/// `{ name = "x-tenant", value = "acme" }`; without `value` any value will do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderMatch {
-    pub name: HeaderName,
-    pub value: Option<HeaderValue>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -74,46 +48,6 @@ pub enum Service {
     },
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub struct Canary {
-    /// `name`, else `canary` for a lone one, else the upstream's name. Never `stable`; unique in its route.
-    pub name: Arc<str>,
-    /// Name of an upstream.
-    pub upstream: Arc<str>,
-    /// The declared aim.
-    pub weight: Weight,
-    pub overrides: Vec<Override>,
-}
-
-/// A rule by which a request asks for a variant by name. Rules are tried in file order, canary by canary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Override {
-    pub matcher: Matcher,
-    pub to: OverrideTo,
-}
-
-/// What is looked at, and the value wanted (`None`: any value, as long as it is there).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Matcher {
-    pub trigger: Trigger,
-    pub value: Option<Box<str>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trigger {
-    Header(HeaderName),
-    Cookie(Box<str>),
-    Query(Box<str>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OverrideTo {
-    /// The canary that the rule stands in.
-    Canary,
-    /// `to = "stable"`
-    Stable,
-}
-
 /// `[route.sticky]`: what ties a user to a variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StickyKey {
@@ -125,4 +59,143 @@ pub enum StickyKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upgrade {
     Websocket,
+}
+
+pub(super) fn read_all(root: &mut Section<'_>, upstreams: &Names) -> Vec<Route> {
+    let sections = root.sections("route", 0..=Route::ROUTES_MAX).unwrap_or_default();
+    let mut names = Names::new("route");
+    let mut matches = HashMap::new();
+    let read_one = |section| read(section, upstreams, &mut names, &mut matches);
+    sections.into_iter().filter_map(read_one).collect()
+}
+
+/// What a route matches, in one written form, and where the first route that says so stands.
+type Matches = HashMap<String, First>;
+
+struct First {
+    name: Option<Arc<str>>,
+    offset: usize,
+}
+
+fn read(
+    mut section: Section<'_>,
+    upstreams: &Names,
+    names: &mut Names,
+    matches: &mut Matches,
+) -> Option<Route> {
+    let name = names.claim(&mut section);
+    let problems_before = section.report().count();
+    let hosts = matching::hosts(&mut section);
+    let path = matching::path(&mut section);
+    let methods = matching::methods(&mut section);
+    let headers = matching::headers(&mut section);
+    // What could not be read is not equal to anything.
+    if section.report().count() == problems_before && section.report().is_whole() {
+        check_reached(&section, name.clone(), match_key(&hosts, &path, &methods, &headers), matches);
+    }
+    let service = service(&mut section, upstreams);
+    let accepted = "a list, such as [\"websocket\"]";
+    let upgrade = section.list("upgrade", 0..=1, accepted, upgrade).unwrap_or_default();
+    let sticky = section.optional_section("sticky").and_then(sticky);
+    let guard = guard::read(section.section("guard"));
+    section.finish();
+    Some(Route { name: name?, hosts, path, methods, headers, service: service?, upgrade, sticky, guard })
+}
+
+fn service(section: &mut Section<'_>, upstreams: &Names) -> Option<Service> {
+    let stable = section.chosen(&["stable"]).pop();
+    let deny = section.or("deny", false, values::flag);
+    let canaries = canary::read_all(section, upstreams);
+    if !deny && stable.is_none() {
+        section.missing("stable", "stable = \"…\"` with the name of an upstream, or `deny = true");
+    }
+    if !deny {
+        let (key, value) = stable?;
+        let stable = section.read(key, &value, |value| upstreams.resolve(value))?;
+        return Some(Service::Split { stable, canaries });
+    }
+    for (key, value) in stable.into_iter().chain(section.chosen(&["canary"])) {
+        section.clash("deny = true", (key, &value), "take one of them out: a denied request goes nowhere");
+    }
+    Some(Service::Deny)
+}
+
+fn upgrade(value: &Value<'_>) -> Result<Upgrade, Wrong> {
+    let help = "write \"websocket\": no other upgrade is passed on";
+    match value.str() {
+        Some("websocket") => Ok(Upgrade::Websocket),
+        Some(text) => match suggest::nearest(text, ["websocket"].into_iter()) {
+            Some(near) => Err(value.wrong("unknown", format!("did you mean `{near}`?"))),
+            None => Err(value.wrong("unknown", help)),
+        },
+        None => Err(value.wrong_kind(help)),
+    }
+}
+
+/// Exactly one of `cookie`, `header` and `address = true`.
+fn sticky(mut section: Section<'_>) -> Option<StickyKey> {
+    let mut chosen = section.chosen(&["cookie", "header", "address"]).into_iter();
+    let Some((key, value)) = chosen.next() else {
+        section.missing("cookie, header or address", "cookie = \"uid\"");
+        section.finish();
+        return None;
+    };
+    for (other, value) in chosen {
+        section.clash(key, (other, &value), "write one of cookie, header and address = true");
+    }
+    let sticky = section.read(key, &value, |value| match key {
+        "cookie" => values::cookie_name(value).map(StickyKey::Cookie),
+        "header" => values::header_name(value).map(StickyKey::Header),
+        _ if values::flag(value)? => Ok(StickyKey::Address),
+        _ => Err(value.wrong("ties nobody", "write address = true, or leave [route.sticky] out")),
+    });
+    section.finish();
+    sticky
+}
+
+/// A second route that matches exactly the same can never be reached.
+fn check_reached(section: &Section<'_>, name: Option<Arc<str>>, key: String, matches: &mut Matches) {
+    let offset = section.place.start;
+    let Some(first) = matches.get(&key) else {
+        matches.insert(key, First { name, offset });
+        return;
+    };
+    let line = line_number(section.report().text, first.offset);
+    let first = match &first.name {
+        Some(name) => format!("route \"{name}\" at line {line}"),
+        None => format!("the route at line {line}"),
+    };
+    section.problem(
+        section.place.clone(),
+        &format!("matches exactly what {first} matches"),
+        "can never be reached".to_owned(),
+        "give them different hosts, paths, methods or headers, or take one out".to_owned(),
+    );
+}
+
+/// Order and repetition change nothing, so they do not show. Nothing that is matched holds a line end.
+fn match_key(
+    hosts: &[HostPattern],
+    path: &PathPattern,
+    methods: &[Method],
+    headers: &[HeaderMatch],
+) -> String {
+    let sorted = |mut list: Vec<String>| {
+        list.sort();
+        list.dedup();
+        list.join("\n")
+    };
+    let hosts = hosts.iter().map(|host| match host {
+        HostPattern::Exact(name) => name.to_string(),
+        HostPattern::Suffix(name) => format!("*{name}"),
+    });
+    let path = match path {
+        PathPattern::Prefix(path) => format!("prefix {path}"),
+        PathPattern::Exact(path) => format!("exact {path}"),
+        PathPattern::Regex(regex) => format!("regex {regex}"),
+    };
+    let headers = headers.iter().map(|header| format!("{}: {:?}", header.name, header.value));
+    let methods = methods.iter().map(Method::to_string);
+    let lists = [sorted(hosts.collect()), sorted(methods.collect()), sorted(headers.collect()), path];
+    lists.join("\n\n")
 }
