@@ -4,11 +4,14 @@
 //! ([`totals`]); a scrape turns the sums into Prometheus families ([`exposition`]). Per request nothing is
 //! locked, allocated or formatted.
 
+pub mod exposition;
 pub mod histogram;
 pub mod outcome;
 pub mod shard;
 pub mod slots;
 pub mod totals;
+
+mod process;
 
 pub use outcome::{Blame, Outcome};
 pub use shard::Shard;

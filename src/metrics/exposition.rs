@@ -1,0 +1,321 @@
+//! `/metrics`: the shards' sums and what the controller knows, as Prometheus families.
+//!
+//! One pass at scrape time; nothing is kept between scrapes and nothing is counted here. Every series of a known
+//! variant is there from the start, at 0, so that `rate()` and alerts work from the first scrape. Labels hold
+//! names from the configuration only: no path, user, address or header value.
+
+use std::sync::Arc;
+
+use prometheus::TextEncoder;
+use prometheus::proto::{
+    Bucket, Counter as ProtoCounter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
+
+use super::shard::{self, CODE_SLOTS, Counter, DURATION_BOUNDS_US, Refused};
+use super::slots::SlotName;
+use super::{Blame, Outcome, Shards, SlotId, process};
+
+/// Everything that the controller knows and the shards do not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gauges {
+    pub canaries: Vec<CanaryGauges>,
+    /// Every route that has variants, and whether its cord is pulled.
+    pub cords: Vec<(Arc<str>, bool)>,
+    /// Since the process started; a combination that can occur is there from the start, at 0.
+    pub decisions: Vec<DecisionCount>,
+    /// Deciding outcome to last canary request, of the route's last back-off.
+    pub back_off_seconds: Vec<(Arc<str>, f64)>,
+    pub config_last_reload_successful: bool,
+    pub store_up: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CanaryGauges {
+    pub route: Arc<str>,
+    pub variant: Arc<str>,
+    /// Ratios from 0 to 1.
+    pub aim: f64,
+    pub ceiling: f64,
+    pub effective: f64,
+    /// The label of the verdict that holds now.
+    pub verdict: &'static str,
+    /// Of the error bet.
+    pub odds_log10: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionCount {
+    pub route: Arc<str>,
+    pub action: &'static str,
+    /// `immune`, `person` or `file`.
+    pub by: &'static str,
+    pub count: u64,
+}
+
+/// Status codes that a variant shows from the start; others appear with their first answer.
+const CODES_FROM_START: [&str; 8] = ["200", "204", "302", "304", "400", "404", "499", "500"];
+const VERDICTS: [&str; 3] = ["healthy", "unhealthy", "undecided"];
+
+/// The text of `/metrics`.
+pub fn render(slots: &[(SlotId, SlotName)], shards: &Shards, gauges: &Gauges) -> String {
+    let mut families = of_slots(slots, shards);
+    families.extend(of_control(gauges));
+    families.extend(of_workers(shards));
+    families.extend(process::families());
+    // Encoding a family fails only if it has no metric or no name, and a failing writer is not in play.
+    TextEncoder::new().encode_to_string(&families).unwrap_or_default()
+}
+
+fn of_slots(slots: &[(SlotId, SlotName)], shards: &Shards) -> Vec<MetricFamily> {
+    let mut requests = Family::counter(
+        "andon_requests_total",
+        "Requests answered, by status code; 499: the client left first",
+    );
+    let mut outcomes = Family::counter("andon_outcomes_total", "How requests ended");
+    let mut errors =
+        Family::counter("andon_upstream_errors_total", "Requests that failed by the upstream's doing");
+    let mut harm =
+        Family::counter("andon_harm_total", "Requests that a user saw fail because they went to a canary");
+    let mut flight = Family::gauge("andon_requests_in_flight", "Requests begun and not ended");
+    let mut durations =
+        Family::histogram("andon_request_duration_seconds", "From the request head to the end of the answer");
+    for (slot, name) in slots {
+        let labels = [("route", &*name.route), ("variant", &*name.variant)];
+        for index in 0..CODE_SLOTS {
+            let count = shards.sum(*slot, |counters| &counters.codes[index]);
+            let label = shard::code_label(index);
+            if count > 0 || CODES_FROM_START.contains(&label) {
+                requests.count(&with(labels, ("code", label)), count);
+            }
+        }
+        for outcome in Outcome::ALL {
+            let count = shards.sum(*slot, |counters| &counters.outcomes[outcome as usize]);
+            outcomes.count(&with(labels, ("outcome", outcome.label())), count);
+            if outcome.blame() == Blame::Upstream {
+                errors.count(&with(labels, ("kind", outcome.label())), count);
+            }
+        }
+        let totals = shards.totals(*slot);
+        if &*name.variant != "stable" {
+            harm.count(&labels, totals.failed);
+        }
+        flight.set(&labels, totals.in_flight() as f64);
+        durations.observe(&labels, *slot, shards);
+    }
+    [requests, outcomes, errors, harm, flight, durations].into_iter().filter_map(Family::done).collect()
+}
+
+fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
+    let mut weights = Family::gauge(
+        "andon_canary_weight_ratio",
+        "A canary's share of its route: aim, ceiling and what is in effect",
+    );
+    let mut verdicts = Family::gauge("andon_verdict", "1 for the verdict that holds now");
+    let mut evidence = Family::gauge(
+        "andon_evidence_log10",
+        "Odds against chance that the canary is worse, as a power of ten",
+    );
+    let mut cords = Family::gauge("andon_cord_pulled", "1 while the cord of the route is pulled");
+    let mut decisions =
+        Family::counter("andon_decisions_total", "Recorded changes of weight, ceiling, cord or role");
+    let mut back_off = Family::gauge(
+        "andon_back_off_seconds",
+        "Deciding outcome to last canary request, of the last back-off",
+    );
+    let mut reload =
+        Family::gauge("andon_config_last_reload_successful", "1 if the last reload was accepted");
+    let mut store = Family::gauge("andon_store_up", "1 while the last write to the store succeeded");
+    let mut build = Family::gauge("andon_build_info", "Always 1; the version is in the label");
+    for canary in &gauges.canaries {
+        let labels = [("route", &*canary.route), ("variant", &*canary.variant)];
+        for (kind, ratio) in
+            [("aim", canary.aim), ("ceiling", canary.ceiling), ("effective", canary.effective)]
+        {
+            weights.set(&with(labels, ("kind", kind)), ratio);
+        }
+        for verdict in VERDICTS {
+            verdicts.set(&with(labels, ("verdict", verdict)), truth(verdict == canary.verdict));
+        }
+        evidence.set(&with(labels, ("signal", "errors")), canary.odds_log10);
+    }
+    for (route, pulled) in &gauges.cords {
+        cords.set(&[("route", route)], truth(*pulled));
+    }
+    for one in &gauges.decisions {
+        decisions.count(&[("route", &one.route), ("action", one.action), ("by", one.by)], one.count);
+    }
+    for (route, seconds) in &gauges.back_off_seconds {
+        back_off.set(&[("route", route)], *seconds);
+    }
+    reload.set(&[], truth(gauges.config_last_reload_successful));
+    store.set(&[], truth(gauges.store_up));
+    build.set(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    let all = [weights, verdicts, evidence, cords, decisions, back_off, reload, store, build];
+    all.into_iter().filter_map(Family::done).collect()
+}
+
+fn of_workers(shards: &Shards) -> Vec<MetricFamily> {
+    let open = |opened: fn(&shard::Shard) -> &Counter, closed: fn(&shard::Shard) -> &Counter| {
+        // Closed is read first, so that the difference is never negative.
+        let closed = shards.sum_workers(closed);
+        shards.sum_workers(opened).saturating_sub(closed) as f64
+    };
+    let mut downstream = Family::gauge("andon_connections", "Open connections, by side");
+    downstream.set(
+        &[("side", "downstream")],
+        open(|shard| &shard.connections_opened, |shard| &shard.connections_closed),
+    );
+    downstream
+        .set(&[("side", "upstream")], open(|shard| &shard.upstream_opened, |shard| &shard.upstream_closed));
+    let mut opened =
+        Family::counter("andon_connections_opened_total", "Connections opened since the start, by side");
+    opened.count(&[("side", "downstream")], shards.sum_workers(|shard| &shard.connections_opened));
+    opened.count(&[("side", "upstream")], shards.sum_workers(|shard| &shard.upstream_opened));
+    let mut refused =
+        Family::counter("andon_requests_refused_total", "Requests that reached no variant, by reason");
+    for reason in Refused::ALL {
+        let count = shards.sum_workers(|shard| &shard.refused[reason as usize]);
+        refused.count(&[("reason", reason.label())], count);
+    }
+    [downstream, opened, refused].into_iter().filter_map(Family::done).collect()
+}
+
+fn truth(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
+type Label<'a> = (&'static str, &'a str);
+
+fn with<'a>([first, second]: [Label<'a>; 2], third: Label<'a>) -> [Label<'a>; 3] {
+    [first, second, third]
+}
+
+/// A family being filled. All samples have the type that the family was made with.
+pub(super) struct Family(MetricFamily);
+
+impl Family {
+    pub(super) fn counter(name: &str, help: &str) -> Self {
+        Self::new(name, help, MetricType::COUNTER)
+    }
+
+    pub(super) fn gauge(name: &str, help: &str) -> Self {
+        Self::new(name, help, MetricType::GAUGE)
+    }
+
+    fn histogram(name: &str, help: &str) -> Self {
+        Self::new(name, help, MetricType::HISTOGRAM)
+    }
+
+    fn new(name: &str, help: &str, kind: MetricType) -> Self {
+        let mut family = MetricFamily::default();
+        family.set_name(name.to_owned());
+        family.set_help(help.to_owned());
+        family.set_field_type(kind);
+        Self(family)
+    }
+
+    pub(super) fn count(&mut self, labels: &[Label<'_>], value: u64) {
+        let mut counter = ProtoCounter::default();
+        counter.set_value(value as f64);
+        self.sample(labels).set_counter(counter);
+    }
+
+    /// A counter of something that is not whole.
+    pub(super) fn seconds(&mut self, value: f64) {
+        let mut counter = ProtoCounter::default();
+        counter.set_value(value);
+        self.sample(&[]).set_counter(counter);
+    }
+
+    pub(super) fn set(&mut self, labels: &[Label<'_>], value: f64) {
+        let mut gauge = Gauge::default();
+        gauge.set_value(value);
+        self.sample(labels).set_gauge(gauge);
+    }
+
+    fn observe(&mut self, labels: &[Label<'_>], slot: SlotId, shards: &Shards) {
+        let mut histogram = Histogram::default();
+        let mut cumulative = 0;
+        let mut buckets = Vec::with_capacity(DURATION_BOUNDS_US.len());
+        for (index, bound_us) in DURATION_BOUNDS_US.into_iter().enumerate() {
+            cumulative += shards.sum(slot, |counters| &counters.durations[index]);
+            let mut bucket = Bucket::default();
+            bucket.set_cumulative_count(cumulative);
+            bucket.set_upper_bound(bound_us as f64 / 1e6);
+            buckets.push(bucket);
+        }
+        let beyond = shards.sum(slot, |counters| &counters.durations[DURATION_BOUNDS_US.len()]);
+        histogram.set_bucket(buckets);
+        histogram.set_sample_count(cumulative + beyond);
+        histogram.set_sample_sum(shards.sum(slot, |counters| &counters.duration_sum_us) as f64 / 1e6);
+        self.sample(labels).set_histogram(histogram);
+    }
+
+    fn sample(&mut self, labels: &[Label<'_>]) -> &mut Metric {
+        let pairs = labels.iter().map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value((*value).to_owned());
+            pair
+        });
+        let mut metric = Metric::default();
+        metric.set_label(pairs.collect());
+        self.0.mut_metric().push(metric);
+        self.0.mut_metric().last_mut().expect("one was pushed just now")
+    }
+
+    /// `None` without samples: the encoder refuses an empty family.
+    pub(super) fn done(self) -> Option<MetricFamily> {
+        (!self.0.get_metric().is_empty()).then_some(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::shard::Finish;
+    use crate::metrics::slots::Slots;
+
+    fn text() -> String {
+        let mut slots = Slots::default();
+        let shards = Shards::new(2);
+        for variant in ["stable", "canary"] {
+            let slot = slots.slot(&"sh\"op".into(), &variant.into()).unwrap();
+            let counters = shards.worker(1);
+            counters.slot(slot).start(1);
+            counters.slot(slot).finish(&Finish {
+                outcome: Outcome::ServerError,
+                code: 503,
+                duration_us: 2_000_000,
+                head_us: Some(5),
+                by_lot: true,
+                now_us: 2,
+            });
+        }
+        let slots: Vec<_> = slots.iter().map(|(id, name)| (id, name.clone())).collect();
+        render(&slots, &shards, &Gauges::default())
+    }
+
+    #[test]
+    fn a_known_variant_has_its_series_from_the_start() {
+        let text = text();
+        for line in [
+            "andon_requests_total{route=\"sh\\\"op\",variant=\"stable\",code=\"200\"} 0",
+            "andon_requests_total{route=\"sh\\\"op\",variant=\"stable\",code=\"503\"} 1",
+            "andon_outcomes_total{route=\"sh\\\"op\",variant=\"canary\",outcome=\"truncated\"} 0",
+            "andon_request_duration_seconds_bucket{route=\"sh\\\"op\",variant=\"canary\",le=\"1\"} 0",
+            "andon_request_duration_seconds_bucket{route=\"sh\\\"op\",variant=\"canary\",le=\"2.5\"} 1",
+            "andon_request_duration_seconds_bucket{route=\"sh\\\"op\",variant=\"canary\",le=\"+Inf\"} 1",
+            "andon_request_duration_seconds_sum{route=\"sh\\\"op\",variant=\"canary\"} 2",
+        ] {
+            assert!(text.contains(line), "{line}\nis not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_canary_does_harm() {
+        let text = text();
+        assert!(text.contains("andon_harm_total{route=\"sh\\\"op\",variant=\"canary\"} 1"));
+        assert!(!text.contains("andon_harm_total{route=\"sh\\\"op\",variant=\"stable\"}"));
+    }
+}
