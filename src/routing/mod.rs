@@ -2,7 +2,38 @@
 //!
 //! A [`Snapshot`] is immutable and whole. [`decide`] looks at one request and returns a small `Copy`
 //! [`Decision`], so nothing borrowed from a snapshot outlives the moment of deciding.
+//!
+//! In the order of a decision: [`matcher`] finds the route by host and path, [`overrides`] and [`sticky`] look
+//! whether the request is tied to a variant, `lots` draws if not, [`split`] says who owns the place drawn, `balance`
+//! picks an endpoint. [`table`] is built on a reload, [`snapshot`] on every move of a weight; [`live`] holds the one
+//! in force, and each worker has its own [`Dice`].
 
 pub mod decision;
+pub mod dice;
+pub mod endpoint_ids;
+pub mod live;
+pub mod matcher;
+pub mod overrides;
+pub mod paths;
+pub mod snapshot;
+pub mod split;
+pub mod sticky;
+pub mod table;
 
-pub use decision::{Answer, Decision, Endpoint, EndpointId, Timeouts, View, Why};
+mod balance;
+mod decide;
+mod fields;
+mod hash;
+mod host;
+mod lots;
+
+#[cfg(test)]
+mod testing;
+
+pub use decide::decide;
+pub use decision::{Answer, Decision, Endpoint, EndpointId, Share, Timeouts, View, Why};
+pub use dice::Dice;
+pub use endpoint_ids::EndpointIds;
+pub use live::Live;
+pub use snapshot::Snapshot;
+pub use table::{Table, TableError};

@@ -1,0 +1,52 @@
+//! The decision: one request in, one small answer out.
+//!
+//! In this order: route, deny, overrides, sticky key, lot, endpoint. A route without canaries, or whose canaries all
+//! have weight 0, draws no lot. Reads nothing but its arguments; what it learns lives in [`Dice`] alone.
+
+use super::dice::Dice;
+use super::snapshot::{RouteShares, Snapshot};
+use super::split::STABLE;
+use super::table::Serving;
+use super::{Answer, Decision, EndpointId, View, Why, balance, overrides, sticky};
+
+/// `in_flight` says how many requests the calling worker has on an endpoint.
+pub fn decide(
+    snapshot: &Snapshot,
+    view: &View<'_>,
+    dice: &mut Dice,
+    in_flight: impl Fn(EndpointId) -> u32,
+) -> Answer {
+    let Some(index) = snapshot.table().find(view) else { return Answer::NoRoute };
+    let Some(serving) = &snapshot.table().routes()[index].serving else { return Answer::Deny };
+    let (variant, why) = assign(serving, snapshot.shares(index), view, dice);
+    let variant = &serving.variants[variant];
+    Answer::Forward(Decision {
+        generation: snapshot.generation(),
+        slot: variant.slot,
+        endpoint: balance::choose(&variant.group.endpoints, dice.draw(), in_flight),
+        timeouts: variant.group.timeouts,
+        why,
+        websocket: serving.websocket,
+    })
+}
+
+/// The index of the variant, and why.
+fn assign(serving: &Serving, shares: &RouteShares, view: &View<'_>, dice: &mut Dice) -> (usize, Why) {
+    match overrides::asked(&serving.overrides, view) {
+        Some(asked) if asked == STABLE || shares.is_open(asked) => return (asked, Why::Override),
+        Some(_) => return (STABLE, Why::Cord),
+        None => {}
+    }
+    let split = shares.split();
+    if split.is_stable_only() {
+        return (STABLE, Why::Weight);
+    }
+    let key = serving.sticky.as_ref();
+    match key.and_then(|key| sticky::position_ppm(key, serving.salt, view)) {
+        Some(position_ppm) => (split.variant_at(position_ppm), Why::Sticky),
+        None => (split.variant_at(dice.position_ppm(serving.variants[STABLE].slot)), Why::Weight),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,41 @@
+//! Numbers for endpoints: the same (upstream, address) keeps its number over reloads, so pools and counters in the
+//! workers live on. One owner: the controller. A number is never given to another endpoint, also not when its own
+//! is gone, because a worker may still hold connections under it.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::config::Upstream;
+
+use super::EndpointId;
+
+/// Holds what the configuration names, no more.
+#[derive(Debug, Default)]
+pub struct EndpointIds {
+    known: HashMap<(Arc<str>, SocketAddr), EndpointId>,
+    next: u32,
+}
+
+impl EndpointIds {
+    /// `None`: all numbers have been used.
+    pub(super) fn id(&mut self, upstream: &Arc<str>, address: SocketAddr) -> Option<EndpointId> {
+        let key = (Arc::clone(upstream), address);
+        if let Some(id) = self.known.get(&key) {
+            return Some(*id);
+        }
+        let id = EndpointId(self.next);
+        self.next = self.next.checked_add(1)?;
+        self.known.insert(key, id);
+        Some(id)
+    }
+
+    /// Forgets every endpoint that these upstreams do not name.
+    pub(super) fn keep_only(&mut self, upstreams: &[Upstream]) {
+        let of_one = |upstream: &'_ Upstream| -> Vec<(Arc<str>, SocketAddr)> {
+            upstream.endpoints.iter().map(|address| (Arc::clone(&upstream.name), *address)).collect()
+        };
+        let named: HashSet<(Arc<str>, SocketAddr)> = upstreams.iter().flat_map(of_one).collect();
+        self.known.retain(|key, _| named.contains(key));
+    }
+}

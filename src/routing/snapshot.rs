@@ -1,0 +1,82 @@
+//! Everything that a decision needs, immutable and whole: the table, and the shares of each route's canaries.
+//!
+//! The table changes on a reload, the shares on every move of a weight. They are kept apart so that a move builds one
+//! route's split anew and otherwise copies pointers, whatever the number of routes.
+
+use std::sync::Arc;
+
+use crate::config::Weight;
+
+use super::Share;
+use super::split::Split;
+use super::table::Table;
+
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    generation: u64,
+    table: Arc<Table>,
+    /// As many as the table has routes, in its order.
+    shares: Vec<Arc<RouteShares>>,
+}
+
+impl Snapshot {
+    /// `shares[route][canary]`, in the table's order. What is missing is closed, what is too much is ignored: a
+    /// mistake can only keep traffic on stable.
+    pub fn new(generation: u64, table: Arc<Table>, shares: &[Vec<Share>]) -> Self {
+        let of_route = |index: usize| shares.get(index).map_or(&[] as &[Share], Vec::as_slice);
+        let routes = 0..table.routes().len();
+        let shares = routes.map(|index| Arc::new(RouteShares::new(&table, index, of_route(index)))).collect();
+        Self { generation, table, shares }
+    }
+
+    /// The same snapshot with the shares of one route replaced. A route that is not there is left out in silence:
+    /// indexes come from [`Table::route_index`] of this very table.
+    pub fn with_shares(&self, generation: u64, route: usize, shares: &[Share]) -> Self {
+        let mut next = Self { generation, ..self.clone() };
+        if let Some(place) = next.shares.get_mut(route) {
+            *place = Arc::new(RouteShares::new(&self.table, route, shares));
+        }
+        next
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    pub(super) fn shares(&self, route: usize) -> &RouteShares {
+        &self.shares[route]
+    }
+}
+
+/// The shares of one route, ready to be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RouteShares {
+    split: Split,
+    /// One for each canary.
+    open: Box<[bool]>,
+}
+
+impl RouteShares {
+    fn new(table: &Table, route: usize, shares: &[Share]) -> Self {
+        let canaries = table.routes()[route].canaries();
+        let closed = Share { effective: Weight::ZERO, open: false };
+        let shares: Vec<Share> =
+            (0..canaries).map(|canary| shares.get(canary).copied().unwrap_or(closed)).collect();
+        let weights: Vec<Weight> =
+            shares.iter().map(|share| if share.open { share.effective } else { Weight::ZERO }).collect();
+        Self { split: Split::new(&weights), open: shares.iter().map(|share| share.open).collect() }
+    }
+
+    pub(super) fn split(&self) -> &Split {
+        &self.split
+    }
+
+    /// `variant` is the index of a canary's variant, 1 for the first.
+    pub(super) fn is_open(&self, variant: usize) -> bool {
+        variant.checked_sub(1).and_then(|canary| self.open.get(canary)).is_some_and(|open| *open)
+    }
+}

@@ -1,0 +1,44 @@
+//! Ties a user to a variant without remembering anybody: the hash of the user's key is a place on the split's ring.
+//!
+//! XXH3-64 of the key's bytes, seeded with the route's salt, scaled to parts per million. Every replica and any other
+//! program that knows the salt agrees. The place never moves while the salt stays, so raising a weight only moves
+//! users from stable to that canary and lowering takes the newest back first; another salt picks other people.
+//! A key that is missing or empty ties nobody: the lot decides. What a key says is never stored or logged.
+
+use std::net::IpAddr;
+
+use twox_hash::XxHash3_64;
+
+use crate::config::StickyKey;
+
+use super::View;
+use super::fields;
+use super::split;
+
+/// Where on the ring this user stands; `None` if the request does not carry the key.
+pub(super) fn position_ppm(key: &StickyKey, salt: u64, view: &View<'_>) -> Option<u32> {
+    let found = match key {
+        StickyKey::Cookie(name) => fields::cookie(view.headers, name)?,
+        StickyKey::Header(name) => view.headers.get(name)?.as_bytes(),
+        // An IPv4 client on a dual-stack socket is the same client.
+        StickyKey::Address => match view.client.to_canonical() {
+            IpAddr::V4(address) => return Some(place(salt, &address.octets())),
+            IpAddr::V6(address) => return Some(place(salt, &address.octets())),
+        },
+    };
+    (!found.is_empty()).then(|| place(salt, found))
+}
+
+/// Names the people of one canary: from the route's name and the upstreams of its canaries, so that all replicas
+/// agree and a canary on another upstream is tried on other people. Stable's upstream and the weights have no part.
+pub fn salt<'a>(route: &str, canary_upstreams: impl Iterator<Item = &'a str>) -> u64 {
+    let start = XxHash3_64::oneshot(route.as_bytes());
+    canary_upstreams.fold(start, |salt, upstream| XxHash3_64::oneshot_with_seed(salt, upstream.as_bytes()))
+}
+
+fn place(salt: u64, key: &[u8]) -> u32 {
+    split::position_ppm(XxHash3_64::oneshot_with_seed(salt, key))
+}
+
+#[cfg(test)]
+mod tests;

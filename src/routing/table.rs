@@ -1,0 +1,203 @@
+//! Everything of a snapshot that does not change when weights move: the index, the variants, their endpoints.
+//!
+//! Built from a whole [`Config`] or not at all. Counting goes on over rebuilds, because slots and endpoint ids are
+//! asked of registries that the controller keeps. Endpoints are held once for each upstream, however many routes
+//! name it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::config::{self, Config, StickyKey, Upgrade, Upstream};
+use crate::metrics::SlotId;
+use crate::metrics::slots::Slots;
+
+use super::endpoint_ids::EndpointIds;
+use super::hash::Map;
+use super::matcher::{self, Index};
+use super::overrides::{self, Rule};
+use super::{Endpoint, Timeouts, View, paths, sticky};
+
+#[derive(Debug)]
+pub struct Table {
+    index: Index,
+    routes: Box<[Entry]>,
+    by_name: Map<Arc<str>, usize>,
+}
+
+/// One route.
+#[derive(Debug)]
+pub struct Entry {
+    pub name: Arc<str>,
+    /// `None`: `deny = true`.
+    pub serving: Option<Serving>,
+}
+
+/// Who serves a route.
+#[derive(Debug)]
+pub struct Serving {
+    /// Stable first, then the canaries in file order.
+    pub variants: Box<[Variant]>,
+    pub overrides: Box<[Rule]>,
+    pub sticky: Option<StickyKey>,
+    /// Who a sticky key's people are: see [`sticky::salt`].
+    pub salt: u64,
+    pub websocket: bool,
+}
+
+#[derive(Debug)]
+pub struct Variant {
+    pub name: Arc<str>,
+    pub slot: SlotId,
+    pub group: Arc<Group>,
+}
+
+/// What routing knows of an upstream.
+#[derive(Debug)]
+pub struct Group {
+    pub name: Arc<str>,
+    /// Never empty.
+    pub endpoints: Box<[Endpoint]>,
+    pub timeouts: Timeouts,
+}
+
+/// Why no table was built. The one in force stays.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    #[error(
+        "route \"{route}\": the life of this process has seen {max} pairs of route and variant; restart to add more",
+        max = Slots::SLOTS_MAX
+    )]
+    TooManySlots { route: Arc<str> },
+    #[error(
+        "upstream \"{upstream}\": the life of this process has seen {max} endpoints; restart to add more",
+        max = u32::MAX
+    )]
+    TooManyEndpoints { upstream: Arc<str> },
+    #[error("route \"{route}\": names upstream \"{upstream}\", which does not exist")]
+    UnknownUpstream { route: Arc<str>, upstream: Arc<str> },
+    #[error("upstream \"{upstream}\": has no endpoints; at least one is needed")]
+    NoEndpoints { upstream: Arc<str> },
+    #[error(
+        "route \"{route}\": path has {segments} segments; at most {max} are accepted",
+        max = paths::SEGMENTS_MAX
+    )]
+    PathTooDeep { route: Arc<str>, segments: usize },
+    #[error(
+        "route \"{route}\": one path_regex too many for its host; at most {max} are accepted",
+        max = paths::REGEXES_MAX
+    )]
+    TooManyRegexes { route: Arc<str> },
+    #[error("route \"{route}\": path_regex \"{text}\" cannot be held to the whole path; write a smaller one")]
+    Regex { route: Arc<str>, text: Box<str> },
+    #[error(
+        "route \"{route}\": too many routes with the same host and path; at most {max} are accepted",
+        max = matcher::ALIKE_MAX
+    )]
+    TooManyAlike { route: Arc<str> },
+}
+
+impl Table {
+    /// On an error `endpoints` has forgotten nothing, so the table in force keeps its ids.
+    pub fn build(
+        config: &Config,
+        slots: &mut Slots,
+        endpoints: &mut EndpointIds,
+    ) -> Result<Self, TableError> {
+        let index = Index::build(&config.routes)?;
+        let groups = groups(&config.upstreams, endpoints)?;
+        let routes = config.routes.iter().map(|route| entry(route, &groups, slots));
+        let routes = routes.collect::<Result<Box<[Entry]>, TableError>>()?;
+        endpoints.keep_only(&config.upstreams);
+        let by_name = routes.iter().enumerate().map(|(at, route)| (Arc::clone(&route.name), at)).collect();
+        Ok(Self { index, routes, by_name })
+    }
+
+    /// In file order.
+    pub fn routes(&self) -> &[Entry] {
+        &self.routes
+    }
+
+    /// The place of the route in [`Table::routes`].
+    pub fn route_index(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The place of the route that matches.
+    pub fn find(&self, view: &View<'_>) -> Option<usize> {
+        self.index.find(view)
+    }
+}
+
+impl Entry {
+    pub fn canaries(&self) -> usize {
+        self.serving.as_ref().map_or(0, |serving| serving.variants.len() - 1)
+    }
+}
+
+type Groups<'a> = HashMap<&'a str, Arc<Group>>;
+
+fn groups<'a>(upstreams: &'a [Upstream], ids: &mut EndpointIds) -> Result<Groups<'a>, TableError> {
+    upstreams.iter().map(|upstream| Ok((&*upstream.name, Arc::new(group(upstream, ids)?)))).collect()
+}
+
+fn group(upstream: &Upstream, ids: &mut EndpointIds) -> Result<Group, TableError> {
+    if upstream.endpoints.is_empty() {
+        return Err(TableError::NoEndpoints { upstream: Arc::clone(&upstream.name) });
+    }
+    let endpoints = upstream.endpoints.iter().map(|address| {
+        let id = ids.id(&upstream.name, *address);
+        let id = id.ok_or_else(|| TableError::TooManyEndpoints { upstream: Arc::clone(&upstream.name) })?;
+        Ok(Endpoint { id, address: *address })
+    });
+    Ok(Group {
+        name: Arc::clone(&upstream.name),
+        endpoints: endpoints.collect::<Result<_, TableError>>()?,
+        timeouts: Timeouts {
+            connect: upstream.connect_timeout,
+            response: upstream.response_timeout,
+            body: upstream.body_timeout,
+            idle: upstream.idle_timeout,
+        },
+    })
+}
+
+fn entry(route: &config::Route, groups: &Groups<'_>, slots: &mut Slots) -> Result<Entry, TableError> {
+    let name = Arc::clone(&route.name);
+    let config::Service::Split { stable, canaries } = &route.service else {
+        return Ok(Entry { name, serving: None });
+    };
+    let stable_name = Arc::from("stable");
+    let named = canaries.iter().map(|canary| (&canary.name, &canary.upstream));
+    let named = [(&stable_name, stable)].into_iter().chain(named);
+    let variants = named.map(|(variant, upstream)| self::variant(route, variant, upstream, groups, slots));
+    Ok(Entry {
+        serving: Some(Serving {
+            variants: variants.collect::<Result<_, TableError>>()?,
+            overrides: overrides::rules(canaries),
+            sticky: route.sticky.clone(),
+            salt: sticky::salt(&name, canaries.iter().map(|canary| &*canary.upstream)),
+            websocket: route.upgrade.contains(&Upgrade::Websocket),
+        }),
+        name,
+    })
+}
+
+fn variant(
+    route: &config::Route,
+    name: &Arc<str>,
+    upstream: &Arc<str>,
+    groups: &Groups<'_>,
+    slots: &mut Slots,
+) -> Result<Variant, TableError> {
+    let Some(group) = groups.get(&**upstream) else {
+        let (route, upstream) = (Arc::clone(&route.name), Arc::clone(upstream));
+        return Err(TableError::UnknownUpstream { route, upstream });
+    };
+    let Some(slot) = slots.slot(&route.name, name) else {
+        return Err(TableError::TooManySlots { route: Arc::clone(&route.name) });
+    };
+    Ok(Variant { name: Arc::clone(name), slot, group: Arc::clone(group) })
+}
+
+#[cfg(test)]
+mod tests;
