@@ -1,1 +1,24 @@
-//! Not written yet.
+//! The data plane: one thread a worker, nothing shared but the live snapshot and the counters each alone writes.
+//!
+//! Reading order: [`request`] is the journey of a request from head to outcome, top to bottom. [`worker`] is the
+//! thread around it, [`connection`] one downstream connection, [`pool`] and [`connect`] the upstream side.
+//! It knows routing and counting; it does not know that canaries are judged.
+
+pub mod request;
+
+mod body;
+mod clock;
+mod connect;
+mod connection;
+mod deadline;
+mod early;
+mod error;
+mod headers;
+pub mod listener;
+mod pool;
+mod record;
+mod tunnel;
+pub mod worker;
+
+pub use listener::{BindError, Bound};
+pub use worker::{Phase, Setup};

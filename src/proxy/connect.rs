@@ -1,0 +1,28 @@
+//! A new connection to an endpoint.
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::deadline::Deadline;
+use super::error::ProxyError;
+use super::pool::UpstreamConnection;
+use super::worker::Worker;
+use crate::routing::Decision;
+
+pub(super) async fn connect(worker: &Worker, decision: &Decision) -> Result<UpstreamConnection, ProxyError> {
+    let deadline = Deadline::after(&worker.deadlines, decision.timeouts.connect);
+    let stream = deadline
+        .bound(TcpStream::connect(decision.endpoint.address))
+        .await
+        .ok_or(ProxyError::ConnectTimeout)?
+        .map_err(ProxyError::Connect)?;
+    // Without it a small request can wait for the acknowledgement of the one before.
+    stream.set_nodelay(true).map_err(ProxyError::Connect)?;
+    let (sender, driver) = http1::Builder::new()
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| ProxyError::Reset(Some(error)))?;
+    let endpoint = decision.endpoint.id;
+    Ok(UpstreamConnection::new(sender, driver, endpoint, decision.timeouts.idle, &worker.shard))
+}

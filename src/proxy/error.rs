@@ -1,0 +1,75 @@
+//! Why a request could not be served, each with its status, outcome and short truth for the client.
+//!
+//! Status, outcome and therefore blame are fixed by the variant; nothing patches them later. The client gets a
+//! sentence, the debug log gets the cause.
+
+use std::io;
+
+use http::{HeaderValue, Response, StatusCode, header};
+use thiserror::Error;
+
+use super::body::ResponseBody;
+use crate::metrics::Outcome;
+
+#[derive(Debug, Error)]
+pub(super) enum ProxyError {
+    #[error("the upstream refused the connection")]
+    Connect(#[source] io::Error),
+    #[error("the upstream did not accept the connection in time")]
+    ConnectTimeout,
+    #[error("the upstream did not answer in time")]
+    ResponseTimeout,
+    #[error("the upstream closed the connection before it answered")]
+    Reset(#[source] Option<hyper::Error>),
+    #[error("the upstream's answer is not valid HTTP")]
+    Protocol(#[source] hyper::Error),
+    #[error("the upstream switched protocols without being asked")]
+    UnaskedUpgrade,
+    #[error("the request body broke off")]
+    RequestBody,
+    #[error("the request body stalled")]
+    RequestBodyTimeout,
+}
+
+impl ProxyError {
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Connect(_) => Outcome::ConnectError,
+            Self::ConnectTimeout => Outcome::ConnectTimeout,
+            Self::ResponseTimeout => Outcome::ResponseTimeout,
+            Self::Reset(_) => Outcome::Reset,
+            Self::Protocol(_) | Self::UnaskedUpgrade => Outcome::Protocol,
+            Self::RequestBody | Self::RequestBodyTimeout => Outcome::DownstreamBad,
+        }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Connect(_) | Self::Reset(_) | Self::Protocol(_) | Self::UnaskedUpgrade => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::RequestBody => StatusCode::BAD_REQUEST,
+            Self::RequestBodyTimeout => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    /// Our own answer. The connection is closed where the request body may be half read.
+    pub(super) fn into_response(self) -> Response<ResponseBody> {
+        let mut response = answer(self.status(), &self.to_string());
+        if matches!(self, Self::RequestBody | Self::RequestBodyTimeout) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// A short plain-text answer of our own.
+pub(super) fn answer(status: StatusCode, text: &str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::text(format!("andon: {text}\n")));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

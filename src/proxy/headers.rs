@@ -1,0 +1,269 @@
+//! What is taken out of a message and what is put in, on its way through.
+//!
+//! First everything that belongs to one hop goes, the fields that `Connection` names included; then ours are
+//! added, so they cannot be nominated away. `X-Forwarded-*` is believed from trusted proxies and replaced from
+//! everybody else.
+
+use std::net::IpAddr;
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Uri, Version};
+
+use super::connection::Downstream;
+
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// A request id from outside is kept up to this length.
+const REQUEST_ID_MAX: usize = 128;
+
+/// Fields that end at every hop. `TE` and `Upgrade` too, but what we offer of them is put back.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::TE,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+];
+
+pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
+}
+
+/// Why a request is refused with 400 before it is routed.
+pub(super) fn fault(
+    method: &Method,
+    uri: &Uri,
+    version: Version,
+    headers: &HeaderMap,
+) -> Option<&'static str> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (host, second) = (hosts.next(), hosts.next());
+    if second.is_some() {
+        return Some("more than one Host");
+    }
+    if host.is_none() && version == Version::HTTP_11 {
+        return Some("a Host is needed");
+    }
+    if host.is_some_and(|host| host.to_str().is_err()) {
+        return Some("Host is not plain text");
+    }
+    if method == Method::CONNECT {
+        return Some("CONNECT is not served");
+    }
+    match uri.path() {
+        "*" if method != Method::OPTIONS => Some("only OPTIONS may ask for *"),
+        path if !path.starts_with('/') && path != "*" => Some("the path must begin with /"),
+        _ => None,
+    }
+}
+
+/// The host that the client asked for, with its port if it gave one; an absolute target overrides the field.
+pub(super) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
+    match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(""),
+    }
+}
+
+/// The client behind the proxies that we trust: from the right, the first address that is not one of theirs.
+pub(super) fn client(downstream: &Downstream, headers: &HeaderMap) -> IpAddr {
+    let peer = downstream.peer.ip();
+    if !downstream.peer_trusted {
+        return peer;
+    }
+    let mut client = peer;
+    let hops = headers.get_all(X_FORWARDED_FOR).iter().rev().filter_map(|value| value.to_str().ok());
+    for hop in hops.flat_map(|value| value.rsplit(',')) {
+        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        client = address;
+        if !downstream.trusts(address) {
+            break;
+        }
+    }
+    client
+}
+
+/// Makes the head of a request ours: origin-form target, one hop's fields out, `X-Forwarded-*` and request id in.
+pub(super) fn prepare_request(
+    parts: &mut Parts,
+    downstream: &Downstream,
+    request_id: impl FnOnce() -> HeaderValue,
+) {
+    use_origin_form(parts);
+    let wants_trailers = parts.headers.get(header::TE).is_some_and(|te| has_token(te, "trailers"));
+    strip_hop_by_hop(&mut parts.headers);
+    let headers = &mut parts.headers;
+    if wants_trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    if !downstream.peer_trusted || !headers.contains_key(X_FORWARDED_FOR) {
+        headers.insert(X_FORWARDED_FOR, downstream.forwarded_for.clone());
+    } else {
+        append_forwarded_for(headers, &downstream.forwarded_for);
+    }
+    if !downstream.peer_trusted || !headers.contains_key(X_FORWARDED_PROTO) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    if !downstream.peer_trusted || !headers.contains_key(X_FORWARDED_HOST) {
+        match headers.get(header::HOST).cloned() {
+            Some(host) => headers.insert(X_FORWARDED_HOST, host),
+            None => headers.remove(X_FORWARDED_HOST),
+        };
+    }
+    if !headers.get(X_REQUEST_ID).is_some_and(is_request_id) {
+        headers.insert(X_REQUEST_ID, request_id());
+    }
+    if !headers.contains_key(header::HOST) {
+        // HTTP/1.0 without Host. We speak 1.1 upstream, where the field must be there and may be empty.
+        headers.insert(header::HOST, HeaderValue::from_static(""));
+    }
+    parts.version = Version::HTTP_11;
+}
+
+/// Makes the head of a response ours.
+pub(super) fn prepare_response(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+}
+
+/// A sole `Upgrade: websocket` on a bodiless HTTP/1.1 GET whose `Connection` names it.
+pub(super) fn asks_for_websocket(parts: &Parts) -> bool {
+    parts.method == Method::GET
+        && parts.version == Version::HTTP_11
+        && names_websocket(&parts.headers)
+        && parts.headers.get_all(header::CONNECTION).iter().any(|value| has_token(value, "upgrade"))
+}
+
+pub(super) fn names_websocket(headers: &HeaderMap) -> bool {
+    let mut upgrades = headers.get_all(header::UPGRADE).iter();
+    let first = upgrades.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    first && upgrades.next().is_none()
+}
+
+pub(super) fn put_websocket(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
+    headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Of an absolute target only path and query go on; its authority is the Host (RFC 9112, 3.2.2).
+fn use_origin_form(parts: &mut Parts) {
+    let Some(authority) = parts.uri.authority() else { return };
+    let without_user = authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, host)| host);
+    if let Ok(host) = HeaderValue::from_str(without_user) {
+        parts.headers.insert(header::HOST, host);
+    }
+    let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    parts.uri = Uri::from(path);
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        for name in nominated(headers) {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Fields that `Connection` names, but for those that are never a hop's own: who names `Host` there is up to
+/// something, and framing is ours to decide.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
+        .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH)
+        .collect()
+}
+
+fn append_forwarded_for(headers: &mut HeaderMap, peer: &HeaderValue) {
+    let mut joined: Vec<u8> = Vec::with_capacity(64);
+    for value in headers.get_all(X_FORWARDED_FOR) {
+        joined.extend_from_slice(value.as_bytes());
+        joined.extend_from_slice(b", ");
+    }
+    joined.extend_from_slice(peer.as_bytes());
+    if let Ok(value) = HeaderValue::from_bytes(&joined) {
+        headers.insert(X_FORWARDED_FOR, value);
+    }
+}
+
+fn is_request_id(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    !bytes.is_empty() && bytes.len() <= REQUEST_ID_MAX && bytes.iter().all(u8::is_ascii_graphic)
+}
+
+fn has_token(value: &HeaderValue, token: &str) -> bool {
+    value.to_str().is_ok_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        fields
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn one_hops_fields_end_here_and_so_do_those_that_connection_names() {
+        let mut headers = map(&[
+            ("connection", "close, X-Secret, host, content-length"),
+            ("x-secret", "1"),
+            ("keep-alive", "timeout=5"),
+            ("host", "a"),
+            ("content-length", "3"),
+            ("x-kept", "1"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-length", "host", "x-kept"]);
+    }
+
+    #[test]
+    fn only_a_lone_websocket_counts_as_one() {
+        assert!(names_websocket(&map(&[("upgrade", "WebSocket")])));
+        assert!(!names_websocket(&map(&[("upgrade", "h2c")])));
+        assert!(!names_websocket(&map(&[("upgrade", "websocket, h2c")])));
+        assert!(!names_websocket(&map(&[])));
+    }
+
+    #[test]
+    fn a_request_id_is_visible_text_of_bounded_length() {
+        assert!(is_request_id(&HeaderValue::from_static("abc-123")));
+        assert!(!is_request_id(&HeaderValue::from_static("")));
+        assert!(!is_request_id(&HeaderValue::from_static("a b")));
+        assert!(!is_request_id(&HeaderValue::from_str(&"x".repeat(REQUEST_ID_MAX + 1)).unwrap()));
+    }
+
+    #[test]
+    fn requests_without_one_clear_target_are_refused() {
+        let uri = Uri::from_static("/");
+        let check = |fields: &[(&'static str, &'static str)], version| {
+            fault(&Method::GET, &uri, version, &map(fields))
+        };
+        assert_eq!(check(&[("host", "a")], Version::HTTP_11), None);
+        assert_eq!(check(&[], Version::HTTP_10), None);
+        assert!(check(&[], Version::HTTP_11).is_some());
+        assert!(check(&[("host", "a"), ("host", "a")], Version::HTTP_11).is_some());
+    }
+}

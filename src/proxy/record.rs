@@ -1,0 +1,101 @@
+//! One request, counted exactly once: at its start, and on drop.
+//!
+//! The record travels with the request: held by the journey until the response head, then by the response
+//! body. Whoever drops it ends the request, so a client that vanishes, a task that is cancelled and a body that
+//! is read to its end all come through here.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::StatusCode;
+
+use super::clock::{self, micros};
+use super::worker::Worker;
+use crate::metrics::shard::Finish;
+use crate::metrics::{Blame, Outcome};
+use crate::routing::Decision;
+
+/// What the record says of a client that left before it was answered (nginx's convention).
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+pub(super) struct Record {
+    worker: Rc<Worker>,
+    decision: Decision,
+    started: Instant,
+    head_us: Option<u64>,
+    code: Option<u16>,
+    /// Set when the end is known; a drop without it means that the client, or the drain, cut the request.
+    outcome: Option<Outcome>,
+}
+
+impl Record {
+    pub(super) fn start(worker: &Rc<Worker>, decision: Decision, started: Instant) -> Self {
+        worker.shard.slot(decision.slot).start(micros(worker.epoch, started));
+        worker.pools.enter(decision.endpoint.id);
+        Self { worker: Rc::clone(worker), decision, started, head_us: None, code: None, outcome: None }
+    }
+
+    pub(super) fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    pub(super) fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+
+    /// The upstream's response head is here.
+    pub(super) fn head(&mut self, status: StatusCode) {
+        self.head_us = Some(micros(self.started, clock::now()));
+        self.code = Some(status.as_u16());
+    }
+
+    /// We answer by ourselves, because of `outcome`.
+    pub(super) fn answer(&mut self, outcome: Outcome, status: StatusCode) {
+        self.outcome = Some(outcome);
+        self.code = Some(status.as_u16());
+    }
+
+    /// The response body was passed on to its end.
+    pub(super) fn complete(&mut self) {
+        self.outcome = Some(if self.answered_with_error() { Outcome::ServerError } else { Outcome::Success });
+    }
+
+    /// The response body broke off by the upstream's doing.
+    pub(super) fn truncated(&mut self) {
+        self.outcome = Some(Outcome::Truncated);
+    }
+
+    fn answered_with_error(&self) -> bool {
+        self.code.is_some_and(|code| code >= 500)
+    }
+
+    /// Dropped without a known end. An error status already was the upstream's failure, whoever left afterwards.
+    fn cut(&self) -> Outcome {
+        if self.answered_with_error() {
+            Outcome::ServerError
+        } else if self.worker.is_cut() {
+            Outcome::Internal
+        } else {
+            Outcome::DownstreamGone
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let outcome = self.outcome.unwrap_or_else(|| self.cut());
+        let now = clock::now();
+        self.worker.pools.leave(self.decision.endpoint.id);
+        self.worker.shard.slot(self.decision.slot).finish(&Finish {
+            outcome,
+            code: self.code.unwrap_or(CLIENT_CLOSED_REQUEST),
+            duration_us: micros(self.started, now),
+            head_us: self.head_us,
+            by_lot: self.decision.why.by_lot(),
+            now_us: micros(self.worker.epoch, now),
+        });
+        if outcome.blame() != Blame::Nobody {
+            tracing::debug!(%outcome, why = ?self.decision.why, endpoint = %self.decision.endpoint.address, "request ended");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! One data-plane thread: a current-thread runtime, its own sockets, pools, dice, shard. Nothing is shared with
+//! other workers but the live snapshot.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::spawn_local;
+
+use super::clock;
+use super::connection;
+use super::deadline::Deadlines;
+use super::pool::Pools;
+use crate::config::Listener;
+use crate::metrics::Shard;
+use crate::routing::live::Reader;
+use crate::routing::{self, Answer, Dice, Live, View};
+
+/// Of requests: connect, response head, body.
+const REQUEST_TICK: Duration = Duration::from_millis(25);
+/// Of connections: idle, head, blocked.
+const CONNECTION_TICK: Duration = Duration::from_millis(250);
+const SWEEP: Duration = Duration::from_secs(5);
+/// After a failed accept: one that fails at once, for want of descriptors, must not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where the process stands in its life. Workers only watch it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Starting,
+    Serving,
+    /// No new connections; what is in flight may finish.
+    Draining,
+    /// The drain deadline passed: everything ends now.
+    Cut,
+}
+
+/// What a worker is given. Everything in it may cross to the worker's thread.
+pub struct Setup {
+    pub live: Live,
+    pub shard: Arc<Shard>,
+    pub listeners: Vec<(Listener, std::net::TcpListener)>,
+    pub phase: watch::Receiver<Phase>,
+    /// When the process started: counters tell times from here.
+    pub epoch: Instant,
+    /// Of the lots and the endpoint choice; differs from worker to worker.
+    pub seed: u64,
+}
+
+pub(super) struct Worker {
+    live: RefCell<Reader>,
+    dice: RefCell<Dice>,
+    pub(super) pools: Pools,
+    pub(super) shard: Arc<Shard>,
+    pub(super) deadlines: Rc<Deadlines>,
+    pub(super) connection_deadlines: Rc<Deadlines>,
+    pub(super) epoch: Instant,
+    ids: RefCell<fastrand::Rng>,
+    phase: Cell<Phase>,
+    connections: Cell<usize>,
+    all_closed: Notify,
+}
+
+impl Worker {
+    /// Routes one request. The snapshot is borrowed for this call only: decide, then await.
+    pub(super) fn decide(&self, view: &View<'_>) -> Answer {
+        let mut live = self.live.borrow_mut();
+        let mut dice = self.dice.borrow_mut();
+        routing::decide(live.snapshot(), view, &mut dice, |endpoint| self.pools.in_flight(endpoint))
+    }
+
+    /// For request ids; needs no repeatable seed.
+    pub(super) fn random_u64(&self) -> u64 {
+        self.ids.borrow_mut().u64(..)
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(self.phase.get(), Phase::Draining | Phase::Cut)
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.phase.get() == Phase::Cut
+    }
+}
+
+/// Runs until the phase says drain and the last connection has ended. Blocks its thread.
+pub fn run(setup: Setup) -> io::Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
+    runtime.block_on(async {
+        let worker = Rc::new(Worker {
+            live: RefCell::new(setup.live.reader()),
+            dice: RefCell::new(Dice::new(setup.seed)),
+            pools: Pools::default(),
+            shard: setup.shard,
+            deadlines: Deadlines::new(REQUEST_TICK),
+            connection_deadlines: Deadlines::new(CONNECTION_TICK),
+            epoch: setup.epoch,
+            ids: RefCell::new(fastrand::Rng::new()),
+            phase: Cell::new(Phase::Serving),
+            connections: Cell::new(0),
+            all_closed: Notify::new(),
+        });
+        spawn_local(Rc::clone(&worker.deadlines).run());
+        spawn_local(Rc::clone(&worker.connection_deadlines).run());
+        spawn_local(sweep(Rc::clone(&worker)));
+        let mut accepting = Vec::new();
+        for (listener, socket) in setup.listeners {
+            let socket = TcpListener::from_std(socket)?;
+            accepting.push(spawn_local(accept(Rc::clone(&worker), Rc::new(listener), socket)));
+        }
+        follow_phase(&worker, setup.phase).await;
+        // Dropping the accept tasks closes the sockets.
+        accepting.iter().for_each(tokio::task::JoinHandle::abort);
+        drain(&worker).await;
+        Ok(())
+    })
+}
+
+/// Returns when the drain begins; goes on telling the worker of the cut.
+async fn follow_phase(worker: &Rc<Worker>, mut phase: watch::Receiver<Phase>) {
+    loop {
+        // The sender is gone only if the process is ending without a drain.
+        let now = if phase.changed().await.is_ok() { *phase.borrow_and_update() } else { Phase::Cut };
+        worker.phase.set(now);
+        if worker.is_draining() {
+            break;
+        }
+    }
+    worker.connection_deadlines.wake_all();
+    let worker = Rc::clone(worker);
+    spawn_local(async move {
+        while !worker.is_cut() {
+            worker.phase.set(if phase.changed().await.is_ok() { *phase.borrow() } else { Phase::Cut });
+        }
+        worker.connection_deadlines.wake_all();
+    });
+}
+
+async fn drain(worker: &Worker) {
+    while worker.connections.get() > 0 {
+        worker.all_closed.notified().await;
+    }
+}
+
+async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpListener) {
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => {
+                spawn_local(serve(Rc::clone(&worker), Rc::clone(&listener), stream, peer));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(listener = %listener.name, %error, "cannot accept; trying again");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+async fn serve(worker: Rc<Worker>, listener: Rc<Listener>, stream: TcpStream, peer: SocketAddr) {
+    let _open = Open::new(&worker);
+    connection::serve(worker, listener, stream, peer).await;
+}
+
+/// Counts one open connection for as long as it lives, also if its task is dropped or panics.
+struct Open(Rc<Worker>);
+
+impl Open {
+    fn new(worker: &Rc<Worker>) -> Self {
+        worker.connections.set(worker.connections.get() + 1);
+        worker.shard.connections_opened.add(1);
+        Self(Rc::clone(worker))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get() - 1);
+        self.0.shard.connections_closed.add(1);
+        if self.0.connections.get() == 0 {
+            self.0.all_closed.notify_one();
+        }
+    }
+}
+
+async fn sweep(worker: Rc<Worker>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        worker.pools.sweep(clock::now());
+    }
+}
