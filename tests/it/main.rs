@@ -1,3 +1,5 @@
-//! Everything that is tested from outside a module, in one binary: one link, one place to look.
+//! What a user meets, and what the house demands: one binary, so the library is linked once.
 
+mod admin;
+mod fake_admin;
 mod tidy;

@@ -1,0 +1,176 @@
+//! What the API lets in: bodies, names in the path, query parameters, and the words of a person.
+//!
+//! A body is one JSON object of at most [`BODY_BYTES_MAX`]. `why` and `by` end up in the record and in terminals,
+//! so they are one line of visible characters, and nobody may sign as the immune system.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
+use serde_json::error::Category;
+
+use super::super::problem::{Problem, excerpt};
+
+const BODY_BYTES_MAX: usize = 64 * 1024;
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+const WHY_CHARS_MAX: usize = 1_000;
+const BY_CHARS_MAX: usize = 128;
+const WHY_ACCEPTED: &str = "the reason in one line of 1 to 1000 visible characters";
+const BY_ACCEPTED: &str =
+    "who asks in one line of 1 to 128 visible characters, and not as the immune system or the file";
+
+/// Who asks, where the request does not say it.
+const BY_DEFAULT: &str = "local";
+/// The signatures of what is not a person.
+const BY_RESERVED: [&str; 2] = ["immune system", "file"];
+
+/// The one name in the path: `{route}` or `{id}`, with its percent escapes undone.
+pub(super) struct Name(pub(super) Arc<str>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let name: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, state).await;
+        let Path(name) = name.map_err(|_| Problem::bad_request("the path is not UTF-8".to_owned()))?;
+        Ok(Self(name.into()))
+    }
+}
+
+/// `{"why": …, "by": …}`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with why and by")]
+pub(super) struct Signed {
+    #[serde(default)]
+    why: Option<Value>,
+    #[serde(default)]
+    by: Option<Value>,
+}
+
+impl Signed {
+    pub(super) fn from_query(uri: &Uri) -> Result<Self, Problem> {
+        let mut signed = Self::default();
+        for (key, value) in query(uri)? {
+            match key.as_str() {
+                "why" => signed.why = Some(value.into()),
+                "by" => signed.by = Some(value.into()),
+                _ => return Err(unknown_parameter(&key, "why, by")),
+            }
+        }
+        Ok(signed)
+    }
+
+    /// Who asks, and why.
+    pub(super) fn checked(self) -> Result<(Arc<str>, Arc<str>), Problem> {
+        signature(self.why, self.by)
+    }
+}
+
+/// Who asks, and why.
+pub(super) fn signature(why: Option<Value>, by: Option<Value>) -> Result<(Arc<str>, Arc<str>), Problem> {
+    let why = line("why", why.unwrap_or_default(), WHY_CHARS_MAX, WHY_ACCEPTED)?;
+    let by = match by {
+        None | Some(Value::Null) => Arc::from(BY_DEFAULT),
+        Some(by) => line("by", by, BY_CHARS_MAX, BY_ACCEPTED)?,
+    };
+    if BY_RESERVED.iter().any(|reserved| by.eq_ignore_ascii_case(reserved)) {
+        return Err(Problem::bad_value("by", &format!("{by:?}"), BY_ACCEPTED));
+    }
+    Ok((by, why))
+}
+
+fn line(field: &str, found: Value, chars_max: usize, accepted: &str) -> Result<Arc<str>, Problem> {
+    let text = found.as_str().map(str::trim).unwrap_or_default();
+    let fits = !text.is_empty() && text.chars().count() <= chars_max && text.chars().all(is_visible);
+    if fits { Ok(text.into()) } else { Err(Problem::bad_value(field, &quoted(&found), accepted)) }
+}
+
+/// Neither steers a terminal nor turns the direction of the text around it.
+fn is_visible(char: char) -> bool {
+    !char.is_control()
+        && !matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// What was found, as it was written in JSON; `missing` where nothing was.
+pub(super) fn quoted(found: &Value) -> String {
+    if found.is_null() { "missing".to_owned() } else { excerpt(&found.to_string()) }
+}
+
+pub(super) fn query(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    let pairs: Result<Query<Vec<(String, String)>>, _> = Query::try_from_uri(uri);
+    pairs.map(|Query(pairs)| pairs).map_err(|_| Problem::bad_request("the query cannot be read".to_owned()))
+}
+
+pub(super) fn unknown_parameter(found: &str, accepted: &str) -> Problem {
+    Problem::bad_value("a query parameter", &format!("{:?}", excerpt(found)), &format!("one of {accepted}"))
+}
+
+/// The body, which must be there.
+pub(super) async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+    must_be_json(request.headers())?;
+    parse(&bytes(request).await?)
+}
+
+/// The body, or `None` where it is empty.
+pub(super) async fn body_if_any<T: DeserializeOwned>(request: Request) -> Result<Option<T>, Problem> {
+    let typed = must_be_json(request.headers());
+    let bytes = bytes(request).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    typed?;
+    parse(&bytes).map(Some)
+}
+
+/// Also keeps out HTML forms, which cannot send JSON.
+fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let found = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let essence = found.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Problem::wrong_type(match found.as_deref() {
+        None => "the request has no Content-Type; send application/json".to_owned(),
+        Some(found) => format!("Content-Type is {:?}; send application/json", excerpt(found)),
+    }))
+}
+
+async fn bytes(request: Request) -> Result<Bytes, Problem> {
+    let body = Limited::new(request.into_body(), BODY_BYTES_MAX);
+    let read = tokio::time::timeout(BODY_TIMEOUT, body.collect()).await;
+    match read.map_err(|_| Problem::body_stalled(BODY_TIMEOUT))? {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_large(BODY_BYTES_MAX)),
+        Err(_) => Err(Problem::bad_request("the body broke off".to_owned())),
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde would also take an array for an object, field by field.
+    let is_object = bytes.trim_ascii_start().starts_with(b"{");
+    let parsed = serde_json::from_slice::<IgnoredAny>(bytes).and_then(|_| serde_json::from_slice(bytes));
+    match parsed {
+        Ok(_) if !is_object => Err(Problem::bad_body("the body is not an object".to_owned())),
+        Ok(body) => Ok(body),
+        Err(error) if error.classify() == Category::Data => {
+            Err(Problem::bad_body(excerpt_long(&error.to_string())))
+        }
+        Err(error) => Err(Problem::bad_request(format!("the body is not JSON: {error}"))),
+    }
+}
+
+/// serde's sentence lists the fields that there are after the one found, so the end matters as well.
+fn excerpt_long(sentence: &str) -> String {
+    match sentence.split_once(", expected ") {
+        Some((found, expected)) => format!("{}, expected {}", excerpt(found), expected),
+        None => excerpt(sentence),
+    }
+}

@@ -1,0 +1,259 @@
+//! The shapes that the API answers with, in their order. A contract: fields are added, never renamed.
+//!
+//! Domain types cannot be serialised, on purpose: a field that is renamed inside must not rename itself here.
+//! Shares are given twice, as people write them (`"5%"`) and in parts per million, times too (RFC 3339 and
+//! milliseconds); durations are seconds. A number that is not finite is `null`. The command line reads the same
+//! types, so it ignores fields that it does not know yet.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Weight;
+use crate::control::command::ReloadReport;
+use crate::control::view::{CanaryView, RouteView, StableView, VerdictView, WindowView};
+use crate::store::record::{Cord, Decision};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RoutesJson {
+    pub routes: Vec<RouteJson>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RouteJson {
+    pub name: String,
+    pub revision: u64,
+    pub deny: bool,
+    pub cord: Option<CordJson>,
+    pub stable: Option<StableJson>,
+    pub canaries: Vec<CanaryJson>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CordJson {
+    pub by: String,
+    pub why: String,
+    pub at: Option<String>,
+    pub at_ms: i64,
+    pub decision: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StableJson {
+    pub upstream: String,
+    pub effective: String,
+    pub effective_ppm: u32,
+    pub window: WindowJson,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CanaryJson {
+    pub name: String,
+    pub upstream: String,
+    pub aim: String,
+    pub aim_ppm: u32,
+    pub ceiling: String,
+    pub ceiling_ppm: u32,
+    pub effective: String,
+    pub effective_ppm: u32,
+    pub file_aim: String,
+    pub file_aim_ppm: u32,
+    pub verdict: VerdictJson,
+    pub window: WindowJson,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerdictJson {
+    pub verdict: String,
+    pub reason: String,
+    pub odds: Option<f64>,
+    pub odds_log10: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WindowJson {
+    pub seconds: u32,
+    pub requests: u64,
+    pub requests_per_second: Option<f64>,
+    pub failures: u64,
+    pub error_ratio: Option<f64>,
+    pub in_flight: u64,
+    pub p50_seconds: Option<f64>,
+    pub p95_seconds: Option<f64>,
+    pub p99_seconds: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DecisionsJson {
+    pub decisions: Vec<DecisionJson>,
+    /// What `before` is for the next page; `null` where this page was not full, so there is none.
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DecisionJson {
+    pub id: String,
+    pub at: Option<String>,
+    pub at_ms: i64,
+    pub route: String,
+    pub canary: Option<String>,
+    pub action: String,
+    pub by: String,
+    pub why: String,
+    pub before: String,
+    pub before_ppm: u32,
+    pub after: String,
+    pub after_ppm: u32,
+    pub evidence: Option<serde_json::Value>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReloadJson {
+    pub generation: u64,
+    pub changed: bool,
+    pub notes: Vec<String>,
+}
+
+impl RoutesJson {
+    pub(crate) fn of(views: &[RouteView]) -> Self {
+        Self { routes: views.iter().map(RouteJson::from).collect() }
+    }
+}
+
+impl RouteJson {
+    pub(crate) fn etag(&self) -> String {
+        format!("\"{}\"", self.revision)
+    }
+}
+
+impl From<&RouteView> for RouteJson {
+    fn from(view: &RouteView) -> Self {
+        Self {
+            name: view.name.to_string(),
+            revision: view.revision,
+            deny: view.deny,
+            cord: view.cord.as_ref().map(CordJson::from),
+            stable: view.stable.as_ref().map(StableJson::from),
+            canaries: view.canaries.iter().map(CanaryJson::from).collect(),
+        }
+    }
+}
+
+impl From<&Cord> for CordJson {
+    fn from(cord: &Cord) -> Self {
+        Self {
+            by: cord.by.to_string(),
+            why: cord.why.to_string(),
+            at: timestamp(cord.at_ms),
+            at_ms: cord.at_ms,
+            decision: cord.decision.to_string(),
+        }
+    }
+}
+
+impl From<&StableView> for StableJson {
+    fn from(view: &StableView) -> Self {
+        Self {
+            upstream: view.upstream.to_string(),
+            effective: view.effective.to_string(),
+            effective_ppm: view.effective.ppm(),
+            window: WindowJson::from(&view.window),
+        }
+    }
+}
+
+impl From<&CanaryView> for CanaryJson {
+    fn from(view: &CanaryView) -> Self {
+        let (aim, aim_ppm) = written(view.aim);
+        let (ceiling, ceiling_ppm) = written(view.ceiling);
+        let (effective, effective_ppm) = written(view.effective);
+        let (file_aim, file_aim_ppm) = written(view.file_aim);
+        Self {
+            name: view.name.to_string(),
+            upstream: view.upstream.to_string(),
+            aim,
+            aim_ppm,
+            ceiling,
+            ceiling_ppm,
+            effective,
+            effective_ppm,
+            file_aim,
+            file_aim_ppm,
+            verdict: VerdictJson::from(&view.verdict),
+            window: WindowJson::from(&view.window),
+        }
+    }
+}
+
+impl From<&VerdictView> for VerdictJson {
+    fn from(view: &VerdictView) -> Self {
+        Self {
+            verdict: view.kind.label().to_owned(),
+            reason: view.reason.clone(),
+            odds: finite(view.odds),
+            odds_log10: finite(view.odds.log10()),
+        }
+    }
+}
+
+impl From<&WindowView> for WindowJson {
+    fn from(view: &WindowView) -> Self {
+        let seconds = |us: Option<u64>| us.map(|us| us as f64 / 1e6);
+        Self {
+            seconds: view.seconds,
+            requests: view.requests,
+            requests_per_second: finite(view.requests_per_second()),
+            failures: view.failures,
+            error_ratio: view.error_ratio().and_then(finite),
+            in_flight: view.in_flight,
+            p50_seconds: seconds(view.p50_us),
+            p95_seconds: seconds(view.p95_us),
+            p99_seconds: seconds(view.p99_us),
+        }
+    }
+}
+
+impl From<&Decision> for DecisionJson {
+    fn from(decision: &Decision) -> Self {
+        let (before, before_ppm) = written(decision.before);
+        let (after, after_ppm) = written(decision.after);
+        Self {
+            id: decision.id.to_string(),
+            at: timestamp(decision.at_ms),
+            at_ms: decision.at_ms,
+            route: decision.route.to_string(),
+            canary: decision.canary.as_ref().map(ToString::to_string),
+            action: decision.action.label().to_owned(),
+            by: decision.by.to_string(),
+            why: decision.why.to_string(),
+            before,
+            before_ppm,
+            after,
+            after_ppm,
+            evidence: decision.evidence.clone(),
+        }
+    }
+}
+
+impl From<ReloadReport> for ReloadJson {
+    fn from(report: ReloadReport) -> Self {
+        Self { generation: report.generation, changed: report.changed, notes: report.notes }
+    }
+}
+
+/// `None`: not a time that a calendar knows.
+pub(crate) fn timestamp(at_ms: i64) -> Option<String> {
+    Timestamp::from_millisecond(at_ms).ok().map(|at| format!("{at:.3}"))
+}
+
+/// A share that may be more than the whole, as only a sum can be.
+pub(crate) fn percent(ppm: u64) -> String {
+    format!("{}%", ppm as f64 / 1e4)
+}
+
+fn written(weight: Weight) -> (String, u32) {
+    (weight.to_string(), weight.ppm())
+}
+
+fn finite(number: f64) -> Option<f64> {
+    number.is_finite().then_some(number)
+}

@@ -1,0 +1,46 @@
+//! `/api/v1`: one file a resource. [`json`] is the shape that programs rely on, `input` what is let in.
+
+mod config;
+mod cord;
+mod decisions;
+mod input;
+pub mod json;
+mod precondition;
+mod routes;
+mod weight;
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use serde::Serialize;
+
+use super::Face;
+
+pub(super) fn router() -> Router<Face> {
+    Router::new()
+        .route("/routes", get(routes::list))
+        .route("/routes/{route}", get(routes::one))
+        .route("/routes/{route}/weight", put(weight::set))
+        .route("/routes/{route}/cord", post(cord::pull).delete(cord::reset))
+        .route("/cord", post(cord::pull_all))
+        .route("/decisions", get(decisions::list))
+        .route("/decisions/{id}", get(decisions::one))
+        .route("/config/reload", post(config::reload))
+}
+
+/// The answer 200. Ends in a newline, for those who read it in a terminal.
+fn answer(body: &impl Serialize) -> Response {
+    let mut text = serde_json::to_vec(body).expect("structs with string keys always serialise");
+    text.push(b'\n');
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+}
+
+/// The live state of one route, with its revision as `ETag`.
+fn answer_route(route: &json::RouteJson) -> Response {
+    let mut response = answer(route);
+    if let Ok(etag) = HeaderValue::try_from(route.etag()) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
+}

@@ -1,0 +1,289 @@
+//! Every error of the admin listener: `application/problem+json` after RFC 9457.
+//!
+//! A [`Problem`] is made where the fault is found and fixes its status there. `detail` is a whole sentence for a
+//! person (what was found, what is accepted); the members carry the same for programs. [`finish`] writes it.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Phase;
+use super::api::json::{RouteJson, percent, timestamp};
+use crate::control::command::Refusal;
+use crate::store::record::Cord;
+
+/// Names listed in one problem; of more the first are shown.
+const KNOWN_MAX: usize = 20;
+/// Characters quoted of what was found.
+const EXCERPT_CHARS_MAX: usize = 100;
+
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    /// The last part of `type`; `None`: `about:blank`, the status says it all.
+    kind: Option<&'static str>,
+    title: &'static str,
+    detail: String,
+    members: Map<String, Value>,
+    etag: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ProblemJson<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: String) -> Self {
+        Self { status, kind: Some(kind), title, detail, members: Map::new(), etag: None }
+    }
+
+    fn plain(status: StatusCode, detail: String) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Self { status, kind: None, title, detail, members: Map::new(), etag: None }
+    }
+
+    fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(super) fn not_found(detail: String) -> Self {
+        Self::plain(StatusCode::NOT_FOUND, detail)
+    }
+
+    pub(super) fn wrong_method(detail: String) -> Self {
+        Self::plain(StatusCode::METHOD_NOT_ALLOWED, detail)
+    }
+
+    pub(super) fn bad_request(detail: String) -> Self {
+        Self::plain(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(super) fn forbidden(detail: String) -> Self {
+        Self::plain(StatusCode::FORBIDDEN, detail)
+    }
+
+    pub(super) fn wrong_type(detail: String) -> Self {
+        Self::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).with("accepted", "application/json")
+    }
+
+    pub(super) fn too_large(limit_bytes: usize) -> Self {
+        Self::plain(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {limit_bytes} bytes"))
+            .with("limit_bytes", limit_bytes)
+    }
+
+    pub(super) fn body_stalled(timeout: Duration) -> Self {
+        let seconds = timeout.as_secs();
+        Self::plain(StatusCode::REQUEST_TIMEOUT, format!("the body was not complete within {seconds} s"))
+    }
+
+    /// A value that is understood and cannot be accepted.
+    pub(super) fn bad_value(field: &str, found: &str, accepted: &str) -> Self {
+        let found = excerpt(found);
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad-value",
+            "A value cannot be accepted",
+            format!("{field} is {found}; write {accepted}"),
+        )
+        .with("field", field)
+        .with("found", found)
+        .with("accepted", accepted)
+    }
+
+    pub(super) fn bad_body(detail: String) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-body", "The body cannot be accepted", detail)
+    }
+
+    pub(super) fn unknown_decision(id: &str) -> Self {
+        let detail = format!("there is no decision {:?}", excerpt(id));
+        Self::new(StatusCode::NOT_FOUND, "unknown-decision", "No such decision", detail)
+    }
+
+    pub(super) fn outdated(current: &RouteJson) -> Self {
+        let detail = format!(
+            "route {:?} has changed: it is at revision {}, which is not in If-Match; read it and decide again",
+            current.name, current.revision
+        );
+        let etag = Some(current.etag());
+        let current = serde_json::to_value(current).unwrap_or_default();
+        let problem = Self::new(StatusCode::PRECONDITION_FAILED, "outdated", "The route has changed", detail)
+            .with("current", current);
+        Self { etag, ..problem }
+    }
+
+    /// The command may be on its way still: the caller must look before trying again.
+    pub(super) fn slow(timeout: Duration) -> Self {
+        let seconds = timeout.as_secs();
+        let detail = format!("no answer within {seconds} s; a change may take effect still, so look first");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "slow", "No answer in time", detail)
+    }
+
+    pub(super) fn not_ready(phase: Phase) -> Self {
+        let detail = format!("andon is {}", phase.label());
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready for traffic", detail)
+            .with("phase", phase.label())
+    }
+
+    fn unknown_route(route: &str, known: &[Arc<str>]) -> Self {
+        let detail = format!("route {:?} does not exist; {}", excerpt(route), there_are(known));
+        Self::new(StatusCode::NOT_FOUND, "unknown-route", "No such route", detail).with("known", names(known))
+    }
+
+    fn which_canary(route: &str, asked: Option<&str>, known: &[Arc<str>]) -> Self {
+        let detail = match asked {
+            Some(asked) => {
+                format!("route {route:?}: canary {:?} does not exist; {}", excerpt(asked), there_are(known))
+            }
+            None if known.is_empty() => format!("route {route:?} has no canary"),
+            None => format!("route {route:?} has several canaries, say which; {}", there_are(known)),
+        };
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "which-canary", "No such canary", detail)
+            .with("known", names(known))
+    }
+
+    fn too_much(sum_ppm: u64) -> Self {
+        let sum = percent(sum_ppm);
+        let detail = format!("the canaries of the route would get {sum} together; at most 100% can be given");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too-much", "More than the whole", detail)
+            .with("sum", sum)
+            .with("sum_ppm", sum_ppm)
+    }
+
+    fn cord_pulled(route: &str, cord: &Cord) -> Self {
+        let (by, why, at) = (&cord.by, &cord.why, timestamp(cord.at_ms));
+        let when = at.as_deref().unwrap_or("an unknown time");
+        let detail = format!(
+            "route {route:?}: {by} pulled the cord at {when}: {why}; reset the cord before any canary may rise"
+        );
+        Self::new(StatusCode::CONFLICT, "cord-pulled", "The cord is pulled", detail)
+            .with("by", &**by)
+            .with("why", &**why)
+            .with("at", at)
+            .with("at_ms", cord.at_ms)
+            .with("decision", &*cord.decision)
+    }
+
+    fn cord_not_pulled(route: &str) -> Self {
+        let detail = format!("route {route:?}: the cord is not pulled, so there is nothing to reset");
+        Self::new(StatusCode::CONFLICT, "cord-not-pulled", "The cord is not pulled", detail)
+    }
+
+    fn store_down(cause: &str) -> Self {
+        let detail = format!("a raise must be stored before it takes effect, and that failed: {cause}");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-down", "The store does not answer", detail)
+    }
+
+    fn bad_config(drawn: String, count: usize) -> Self {
+        let problems = if count == 1 { "problem" } else { "problems" };
+        let detail = format!("the configuration file has {count} {problems}; nothing was changed");
+        Self::new(StatusCode::BAD_REQUEST, "bad-config", "The configuration was refused", detail)
+            .with("count", count)
+            .with("diagnostics", drawn)
+    }
+
+    fn gone() -> Self {
+        let detail = "andon is shutting down, or its controller has stopped; traffic goes on as it was";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "gone", "Nobody decides any more", detail.to_owned())
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::UnknownRoute { route, known } => Self::unknown_route(&route, &known),
+            Refusal::WhichCanary { route, asked, known } => {
+                Self::which_canary(&route, asked.as_deref(), &known)
+            }
+            Refusal::TooMuch { sum_ppm } => Self::too_much(sum_ppm),
+            Refusal::Outdated(current) => Self::outdated(&RouteJson::from(&*current)),
+            Refusal::CordPulled { route, cord } => Self::cord_pulled(&route, &cord),
+            Refusal::CordNotPulled { route } => Self::cord_not_pulled(&route),
+            Refusal::StoreDown(cause) => Self::store_down(&cause),
+            Refusal::BadConfig { drawn, count } => Self::bad_config(drawn, count),
+            Refusal::Gone => Self::gone(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    /// The body is written by [`finish`], which knows the request.
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the body of a problem, and the headers that every answer has.
+pub(super) fn finish(mut response: Response, instance: &str) -> Response {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        *response.body_mut() = Body::from(problem.text(instance));
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(etag) = problem.etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {
+            headers.insert(header::ETAG, etag);
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    response
+}
+
+impl Problem {
+    fn text(&self, instance: &str) -> String {
+        let json = ProblemJson {
+            r#type: self.kind.map_or("about:blank".to_owned(), |kind| format!("urn:andon:problem:{kind}")),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            instance,
+            members: &self.members,
+        };
+        let mut text = serde_json::to_string(&json).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}
+
+/// The beginning of what was found: a problem must not be as long as what caused it.
+pub(super) fn excerpt(found: &str) -> String {
+    match found.char_indices().nth(EXCERPT_CHARS_MAX) {
+        None => found.to_owned(),
+        Some((end, _)) => format!("{}…", &found[..end]),
+    }
+}
+
+fn names(known: &[Arc<str>]) -> Vec<Value> {
+    known.iter().take(KNOWN_MAX).map(|name| Value::from(&**name)).collect()
+}
+
+fn there_are(known: &[Arc<str>]) -> String {
+    let mut text = String::new();
+    for name in known.iter().take(KNOWN_MAX) {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{comma}{name:?}");
+    }
+    match known.len() {
+        0 => "there are none".to_owned(),
+        1 => format!("there is {text}"),
+        2..=KNOWN_MAX => format!("there are {text}"),
+        more => format!("there are {text} and {} more", more - KNOWN_MAX),
+    }
+}

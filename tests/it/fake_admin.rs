@@ -1,0 +1,213 @@
+//! The real admin listener in front of a scripted controller: the same few routes, the same answers, every time.
+//!
+//! | route | what it is |
+//! |---|---|
+//! | `shop` | revision 7, one canary at 5% |
+//! | `multi` | canaries `a` and `b`, which together may not have 100% each |
+//! | `held` | its cord is pulled |
+//! | `closed` | denies |
+//!
+//! Some reasons make it fail: `store down`, and `gone` (it drops the question).
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use andon::admin::{self, Phase};
+use andon::config::Weight;
+use andon::control::command::{Command, Handle, PullCord, Refusal, ReloadReport, SetWeight};
+use andon::control::view::{CanaryView, RouteView, StableView, VerdictKind, VerdictView, WindowView};
+use andon::store::record::{Action, Cord, Decision, DecisionFilter};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub(crate) struct FakeAdmin {
+    pub(crate) address: SocketAddr,
+    pub(crate) phase: watch::Sender<Phase>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl FakeAdmin {
+    pub(crate) fn start() -> Self {
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let (stop, stopped) = oneshot::channel();
+        let (told, address) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                told.send(listener.local_addr().unwrap()).unwrap();
+                let (handle, commands) = Handle::new();
+                let shutdown = async { drop(stopped.await) };
+                tokio::select! {
+                    served = admin::serve(listener, handle, phases, shutdown) => served.unwrap(),
+                    () = control(commands) => {}
+                }
+            });
+        });
+        Self { address: address.recv().unwrap(), phase, stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for FakeAdmin {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(std::thread::panicking() || matches!(ended, Some(Ok(()))), "the admin thread panicked");
+    }
+}
+
+async fn control(mut commands: mpsc::Receiver<Command>) {
+    while let Some(command) = commands.recv().await {
+        // A caller that has gone away does not want the answer.
+        let _ = match command {
+            Command::Routes(reply) => reply.send(Ok(routes())).is_ok(),
+            Command::Route(name, reply) => reply.send(route(&name)).is_ok(),
+            Command::SetWeight(asked, _) if &*asked.why == "gone" => false,
+            Command::SetWeight(asked, reply) => reply.send(set_weight(&asked)).is_ok(),
+            Command::PullCord(asked, reply) => reply.send(pull(&asked)).is_ok(),
+            Command::ResetCord(asked, reply) => reply.send(reset(&asked.route)).is_ok(),
+            Command::Decisions(filter, reply) => reply.send(Ok(decisions(&filter))).is_ok(),
+            Command::Reload(reply) => reply.send(reload()).is_ok(),
+            Command::Metrics(reply) => {
+                reply.send(Ok("# TYPE andon_store_up gauge\nandon_store_up 1\n".into())).is_ok()
+            }
+        };
+    }
+}
+
+fn set_weight(asked: &SetWeight) -> Result<RouteView, Refusal> {
+    let mut view = route(&asked.route)?;
+    let known: Vec<_> = view.canaries.iter().map(|canary| canary.name.clone()).collect();
+    let (only, route) = (known.len() == 1, asked.route.clone());
+    let named = |canary: &CanaryView| asked.canary.as_ref().map_or(only, |name| *name == canary.name);
+    let Some(index) = view.canaries.iter().position(named) else {
+        return Err(Refusal::WhichCanary { route, asked: asked.canary.clone(), known });
+    };
+    if asked.if_revision.is_some_and(|revision| revision != view.revision) {
+        return Err(Refusal::Outdated(Box::new(view)));
+    }
+    if &*asked.why == "store down" {
+        return Err(Refusal::StoreDown("disk full".to_owned()));
+    }
+    if let Some(cord) = view.cord.clone().filter(|_| !asked.weight.is_zero()) {
+        return Err(Refusal::CordPulled { route, cord });
+    }
+    if view.canaries.len() > 1 && asked.weight == Weight::WHOLE {
+        return Err(Refusal::TooMuch { sum_ppm: 1_050_000 });
+    }
+    let canary = &mut view.canaries[index];
+    (canary.aim, canary.effective) = (asked.weight, asked.weight);
+    // Who asked and why is shown, so that tests can see what arrived.
+    canary.verdict.reason = format!("set by {}: {}", asked.by, asked.why);
+    view.revision += 1;
+    Ok(view)
+}
+
+fn pull(asked: &PullCord) -> Result<Vec<RouteView>, Refusal> {
+    let mut pulled = match &asked.route {
+        Some(name) => vec![route(name)?],
+        None => routes().into_iter().filter(|view| !view.canaries.is_empty()).collect(),
+    };
+    for view in &mut pulled {
+        view.cord = Some(cord(&asked.by, &asked.why));
+        view.canaries.iter_mut().for_each(|canary| canary.effective = Weight::ZERO);
+    }
+    Ok(pulled)
+}
+
+fn reset(name: &Arc<str>) -> Result<RouteView, Refusal> {
+    let mut view = route(name)?;
+    if view.cord.take().is_none() {
+        return Err(Refusal::CordNotPulled { route: name.clone() });
+    }
+    view.canaries.iter_mut().for_each(|canary| canary.effective = canary.aim);
+    Ok(view)
+}
+
+fn reload() -> Result<ReloadReport, Refusal> {
+    let drawn = "error: stable names upstream \"shop-v9\"\n --> andon.toml:7:10\n".to_owned();
+    Err(Refusal::BadConfig { drawn, count: 1 })
+}
+
+fn decisions(filter: &DecisionFilter) -> Vec<Decision> {
+    (1..=3)
+        .rev()
+        .map(decision)
+        .filter(|decision| filter.route.as_ref().is_none_or(|route| *route == decision.route))
+        .filter(|decision| filter.before.as_ref().is_none_or(|before| decision.id < *before))
+        .take(filter.limit as usize)
+        .collect()
+}
+
+fn decision(number: i64) -> Decision {
+    Decision {
+        id: format!("01890000-0000-7000-8000-00000000000{number}").into(),
+        at_ms: 1_700_000_000_000 + number,
+        route: if number == 3 { "held".into() } else { "shop".into() },
+        canary: Some("canary".into()),
+        action: if number == 3 { Action::BackOff } else { Action::Weight },
+        by: if number == 3 { "immune system".into() } else { "ana".into() },
+        why: format!("reason {number}").into(),
+        before: weight("5%"),
+        after: if number == 3 { Weight::ZERO } else { weight("10%") },
+        evidence: (number == 3).then(|| serde_json::json!({"limit": 0.01})),
+    }
+}
+
+fn route(name: &str) -> Result<RouteView, Refusal> {
+    let all = routes();
+    let known = all.iter().map(|view| view.name.clone()).collect();
+    let found = all.into_iter().find(|view| &*view.name == name);
+    found.ok_or_else(|| Refusal::UnknownRoute { route: name.into(), known })
+}
+
+fn routes() -> Vec<RouteView> {
+    let plain = |name: &str, revision, canaries| RouteView {
+        name: name.into(),
+        revision,
+        deny: false,
+        cord: None,
+        stable: Some(StableView { upstream: "v1".into(), effective: weight("95%"), window: window(950, 0) }),
+        canaries,
+    };
+    let mut held = canary("canary");
+    held.effective = Weight::ZERO;
+    held.verdict.kind = VerdictKind::Unhealthy;
+    vec![
+        plain("shop", 7, vec![canary("canary")]),
+        plain("multi", 2, vec![canary("a"), canary("b")]),
+        RouteView { cord: Some(cord("ana", "errors")), ..plain("held", 4, vec![held]) },
+        RouteView { deny: true, stable: None, ..plain("closed", 1, vec![]) },
+    ]
+}
+
+fn canary(name: &str) -> CanaryView {
+    CanaryView {
+        name: name.into(),
+        upstream: "v2".into(),
+        aim: weight("5%"),
+        ceiling: Weight::WHOLE,
+        effective: weight("5%"),
+        file_aim: weight("1%"),
+        verdict: VerdictView { kind: VerdictKind::Undecided, reason: "2 of 50 failed".into(), odds: 100.0 },
+        window: window(50, 2),
+    }
+}
+
+fn window(requests: u64, failures: u64) -> WindowView {
+    let (p50_us, p95_us, p99_us) = (Some(900), Some(12_300), None);
+    WindowView { seconds: 10, requests, failures, in_flight: 1, p50_us, p95_us, p99_us }
+}
+
+fn cord(by: &str, why: &str) -> Cord {
+    let decision = "01890000-0000-7000-8000-000000000003".into();
+    Cord { by: by.into(), why: why.into(), at_ms: 1_700_000_000_000, decision }
+}
+
+fn weight(text: &str) -> Weight {
+    Weight::parse(text).unwrap()
+}
