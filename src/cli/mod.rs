@@ -1,1 +1,120 @@
-//! Not written yet.
+//! The command line: one file a verb.
+//!
+//! `run`, `check` and `demo` work in this process; all others are clients of the admin API ([`client`]), so they
+//! can do nothing that a program could not do as well. Data goes to stdout, everything else to stderr; the exit
+//! code ([`Exit`]) is a contract with scripts. Only here the environment is read.
+
+mod check;
+mod client;
+mod cord;
+mod decisions;
+mod demo;
+mod format;
+mod output;
+mod reload;
+mod remote;
+mod run;
+mod status;
+mod weight;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// How a verb ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    Ok,
+    /// Refused, not found, or `check` found problems.
+    Failure,
+    Usage,
+    /// No answer from the admin listener, or it does not let us.
+    Unreachable,
+    /// `run` with a file that cannot start.
+    Config,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Failure => 1,
+            Exit::Usage => 2,
+            Exit::Unreachable => 5,
+            Exit::Config => 78,
+        })
+    }
+}
+
+/// Why a verb could not do what was asked, in words for a person.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+/// A reverse proxy with an immune system: splits live traffic between stable and canary, and takes a bad canary
+/// back on its own.
+#[derive(Debug, Parser)]
+#[command(name = "andon", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 5 admin listener unreachable or not \
+                        allowed, 78 the configuration cannot start."
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve, in the foreground
+    Run(run::Args),
+    /// Read a configuration file and print all of its problems
+    Check(check::Args),
+    /// See a bad canary taken back, all on this machine: needs no file and no network
+    Demo(demo::Args),
+    /// Show weights, traffic and verdicts
+    Status(status::Args),
+    /// Set the share of a route that a canary should get
+    Weight(weight::Args),
+    /// Stop the line, or let it go on
+    Cord(cord::Args),
+    /// Show what was decided, by whom and why; newest first
+    Decisions(decisions::Args),
+    /// Read the configuration file again
+    Reload(reload::Args),
+}
+
+/// Does what the arguments say. The first one is the name of the program.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let done = match cli.verb {
+        Verb::Run(args) => return run::run(&args),
+        Verb::Demo(args) => return demo::run(&args),
+        Verb::Check(args) => check::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Weight(args) => weight::run(&args),
+        Verb::Cord(args) => cord::run(&args),
+        Verb::Decisions(args) => decisions::run(&args),
+        Verb::Reload(args) => reload::run(&args),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output::complain(&format!("error: {}\n", failure.message));
+            failure.exit.into()
+        }
+    }
+}
+
+/// Also the way of `--help` and `--version`, which are no errors.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is left to hear that the terminal is gone.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
+}

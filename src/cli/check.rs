@@ -1,0 +1,82 @@
+//! `andon check`: read a configuration file and say everything that is wrong with it.
+
+use std::path::{Path, PathBuf};
+
+use super::remote::Output;
+use super::{Exit, Failure, output};
+use crate::config::{self, Config, Problems};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// For people, or a JSON list of the problems
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let loaded = match args.output {
+        Output::Text => load(&args.config),
+        Output::Json => config::load(&args.config),
+    };
+    let exit = if loaded.is_ok() { Exit::Ok } else { Exit::Failure };
+    match (args.output, loaded) {
+        (Output::Text, Ok(config)) => output::print(&summary(&args.config, &config))?,
+        (Output::Text, Err(_)) => {}
+        (Output::Json, Ok(_)) => output::print("[]\n")?,
+        (Output::Json, Err(problems)) => print_list(&problems)?,
+    }
+    Ok(exit)
+}
+
+/// Reads the file and tells its problems on stderr.
+pub(super) fn load(path: &Path) -> Result<Config, Problems> {
+    config::load(path).inspect_err(|problems| output::complain(&problems.drawn(output::stderr_color())))
+}
+
+fn print_list(problems: &Problems) -> Result<(), Failure> {
+    let list = serde_json::to_string_pretty(&problems.lines()).unwrap_or_default();
+    output::print(&format!("{list}\n"))?;
+    if problems.more > 0 {
+        output::complain(&format!("and {} more\n", problems.more));
+    }
+    Ok(())
+}
+
+fn summary(path: &Path, config: &Config) -> String {
+    format!(
+        "{}: {}, {}, {}; no problems\n",
+        path.display(),
+        counted(config.listeners.len(), "listener"),
+        counted(config.upstreams.len(), "upstream"),
+        counted(config.routes.len(), "route")
+    )
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Admin, Store, Workers};
+
+    #[test]
+    fn a_good_file_is_summed_up_in_one_line() {
+        let config = Config {
+            workers: Workers { count: 1 },
+            admin: Admin { listen: ([127, 0, 0, 1], 2636).into() },
+            store: Store::Memory,
+            listeners: Vec::new(),
+            upstreams: Vec::new(),
+            routes: Vec::new(),
+        };
+        let path = Path::new("config/andon.toml");
+        let expected = "config/andon.toml: 0 listeners, 0 upstreams, 0 routes; no problems\n";
+        assert_eq!(summary(path, &config), expected);
+        assert_eq!(counted(1, "listener"), "1 listener");
+    }
+}

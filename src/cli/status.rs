@@ -1,0 +1,137 @@
+//! `andon status`: weights, traffic and verdicts side by side, and who pulled which cord.
+
+use std::fmt::Write as _;
+
+use comfy_table::{Cell, Color as Ink};
+
+use super::client::{Reply, segment};
+use super::format::{ago, clean, lines, rate, ratio, seconds, table};
+use super::remote::{Remote, name};
+use super::{Exit, Failure, output};
+use crate::admin::json::{CanaryJson, CordJson, RouteJson, RoutesJson, StableJson, WindowJson};
+use crate::config::Color;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only this route, with the reason for each verdict
+    #[arg(value_parser = name())]
+    route: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+const HEADER: [&str; 11] =
+    ["ROUTE", "VARIANT", "UPSTREAM", "WEIGHT", "AIM", "REQ/S", "ERRORS", "P50", "P95", "P99", "VERDICT"];
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let (admin, color) = (&args.remote.admin, output::stdout_color());
+    match &args.route {
+        None => {
+            let reply = admin.get("/api/v1/routes")?;
+            args.remote.show(&reply, |all: RoutesJson| overview(&all.routes, &reply, color))
+        }
+        Some(route) => {
+            let reply = admin.get(&format!("/api/v1/routes/{}", segment(route)))?;
+            args.remote.show(&reply, |route: RouteJson| {
+                let reasons: String = route.canaries.iter().map(reason).collect();
+                overview(&[route], &reply, color) + &reasons
+            })
+        }
+    }
+}
+
+/// The table, and below each route its cord if it is pulled.
+fn overview(routes: &[RouteJson], reply: &Reply, color: Color) -> String {
+    if routes.is_empty() {
+        return "no routes\n".to_owned();
+    }
+    let mut table = table(&HEADER, 3..10, color);
+    for route in routes {
+        table.add_rows(rows(route));
+    }
+    let mut lines = lines(&table).into_iter();
+    let mut text = String::new();
+    for line in lines.by_ref().take(1) {
+        text += &line;
+        text.push('\n');
+    }
+    for route in routes {
+        for line in lines.by_ref().take(rows(route).len()) {
+            text += &line;
+            text.push('\n');
+        }
+        if let Some(cord) = &route.cord {
+            text += &cord_line(cord, reply.now_ms);
+        }
+    }
+    text
+}
+
+fn cord_line(cord: &CordJson, now_ms: Option<i64>) -> String {
+    let when = ago(cord.at_ms, cord.at.as_deref(), now_ms);
+    format!("  cord pulled by {} {when}: {}\n", clean(&cord.by), clean(&cord.why))
+}
+
+fn rows(route: &RouteJson) -> Vec<Vec<Cell>> {
+    let stable = route.stable.as_ref().map(|stable| stable_row(route, stable));
+    let canaries = route.canaries.iter().map(|canary| canary_row(route, canary));
+    let denied = route.deny.then(|| texts([&clean(&route.name), "denied"]));
+    denied.into_iter().chain(stable).chain(canaries).collect()
+}
+
+fn stable_row(route: &RouteJson, stable: &StableJson) -> Vec<Cell> {
+    let mut row = texts([&clean(&route.name), "stable", &clean(&stable.upstream), &stable.effective, "-"]);
+    row.extend(window(&stable.window));
+    row.push(Cell::new("-"));
+    row
+}
+
+fn canary_row(route: &RouteJson, canary: &CanaryJson) -> Vec<Cell> {
+    let aim = if canary.ceiling_ppm < canary.aim_ppm {
+        format!("{}, ceiling {}", canary.aim, canary.ceiling)
+    } else {
+        canary.aim.clone()
+    };
+    let names = [&route.name, &canary.name, &canary.upstream].map(|name| clean(name));
+    let mut row = texts([&names[0], &names[1], &names[2], &canary.effective, &aim]);
+    row.extend(window(&canary.window));
+    let verdict = Cell::new(clean(&canary.verdict.verdict));
+    row.push(match canary.verdict.verdict.as_str() {
+        "healthy" => verdict.fg(Ink::Green),
+        "unhealthy" => verdict.fg(Ink::Red),
+        _ => verdict,
+    });
+    row
+}
+
+fn window(window: &WindowJson) -> [Cell; 5] {
+    [
+        rate(window.requests_per_second),
+        ratio(window.error_ratio),
+        seconds(window.p50_seconds),
+        seconds(window.p95_seconds),
+        seconds(window.p99_seconds),
+    ]
+    .map(Cell::new)
+}
+
+fn texts<const N: usize>(texts: [&str; N]) -> Vec<Cell> {
+    texts.into_iter().map(Cell::new).collect()
+}
+
+/// The verdict with its numbers, and what the file says if it says otherwise.
+fn reason(canary: &CanaryJson) -> String {
+    let (verdict, why) = (clean(&canary.verdict.verdict), clean(&canary.verdict.reason));
+    let mut text = format!("  {}: {verdict}: {why}\n", clean(&canary.name));
+    if canary.file_aim_ppm != canary.aim_ppm {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "  {}: the file declares {}, the aim was set to {}",
+            clean(&canary.name),
+            canary.file_aim,
+            canary.aim
+        );
+    }
+    text
+}
