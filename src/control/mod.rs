@@ -4,16 +4,32 @@
 //! takes commands one after another, and publishes snapshots. It is never called from inside a request; if it
 //! dies, traffic goes on with the last snapshot.
 //!
-//! Read [`state`] for what may change.
+//! Read [`state`] for what may change, [`controller`] for when it takes effect, and `ticks` for what the immune
+//! system does.
 
 pub mod clock;
 pub mod command;
+pub mod controller;
 pub mod merge;
 pub mod state;
 pub mod view;
 
+mod changes;
+mod gauges;
+mod jobs;
+mod publish;
+mod queries;
+mod reload;
+#[cfg(test)]
+mod rig;
+mod routes;
+mod saving;
 #[cfg(test)]
 mod testing;
+mod ticks;
+mod views;
+mod windows;
 
 pub use clock::Clock;
 pub use command::{Command, Handle, Refusal};
+pub use controller::{Controller, Start, StartError};

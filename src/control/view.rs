@@ -13,6 +13,8 @@ pub struct RouteView {
     /// Answered 403, no variants.
     pub deny: bool,
     pub cord: Option<Cord>,
+    /// What is in force could not be stored yet: it would not survive a crash.
+    pub unsaved: bool,
     /// `None` where the route denies.
     pub stable: Option<StableView>,
     pub canaries: Vec<CanaryView>,

@@ -1,0 +1,248 @@
+//! The controller: one owner of all live state, and one loop that changes it.
+//!
+//! The loop takes one event at a time, a tick, a command, a save that is back, a file that was read, and handles
+//! it without waiting for anything. Whatever takes long (storing, reading a file, drawing `/metrics`) runs beside
+//! the loop and comes back as an event. So the immune system looks every 100 ms and can back off whatever the
+//! store does, and a test can play any order of events without a clock.
+//!
+//! # The order of effect and record
+//!
+//! - *What lowers is published first, then stored.* It is handled the moment it arrives, also when other changes
+//!   wait. If it cannot be stored it stays in force, is marked as unsaved, and is tried again (see
+//!   [`super::saving`]). Its caller is answered when the save is back, either way.
+//! - *What raises is stored first, then published.* It waits for its turn as a [`Job`]: changes that raise go one
+//!   after another, each prepared from the state that the one before left, and only when nothing is owed to the
+//!   store. While its save is under way nothing has changed for traffic. When the save is back, the raise takes
+//!   effect only if nothing has *touched* the route since the command came in: a back-off, a pulled cord (also a
+//!   second pull of a cord whose reset is being stored), a lowered weight. Otherwise it is void: the caller is
+//!   refused, the present record is stored over it, and the decision that went with it is followed by one that
+//!   says that it was not carried out.
+//! - If the save of a raise fails, or takes longer than callers are let wait, the raise is refused and the present
+//!   record is owed, because a failed save may have landed all the same.
+//!
+//! So at any moment, and after a crash at any moment, no canary has more traffic than the record says, except for
+//! what the store was never able to take.
+//!
+//! It refuses to do anything from inside a request, and to raise a weight that no person or file asked for.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tracing::{error, info};
+
+use super::clock::Clock;
+use super::command::{Command, Refusal};
+use super::gauges::DecisionCounts;
+use super::jobs::{Ask, JOBS_MAX, Job};
+use super::publish::Publisher;
+use super::queries::Queries;
+use super::reload::{Boot, FileEvent, Loading, Preparing, prepare};
+use super::routes::Routes;
+use super::saving::{SAVE_WAIT_US_MAX, Saving};
+use super::windows::Windows;
+use crate::config::Config;
+use crate::metrics::Shards;
+use crate::metrics::slots::Slots;
+use crate::routing::{EndpointIds, Live};
+use crate::store::{Loaded, Store};
+
+/// How often the immune system looks.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// Everything that the controller needs; [`crate::app`] puts it together.
+pub struct Start {
+    pub config: Config,
+    /// `None`: there is no file to read again.
+    pub config_path: Option<PathBuf>,
+    pub store: Store,
+    pub loaded: Loaded,
+    pub live: Arc<Live>,
+    pub shards: Arc<Shards>,
+    pub clock: Clock,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Config(String),
+    #[error("the live state cannot be stored, so nothing is served yet: {0}")]
+    Store(String),
+}
+
+pub struct Controller {
+    pub(super) clock: Clock,
+    /// As the file says, without live decisions.
+    pub(super) config: Config,
+    pub(super) boot: Boot,
+    pub(super) config_path: Option<PathBuf>,
+    pub(super) reload_works: bool,
+    pub(super) slots: Slots,
+    pub(super) endpoints: EndpointIds,
+    pub(super) routes: Routes,
+    pub(super) publisher: Publisher,
+    pub(super) saving: Saving,
+    /// At most [`JOBS_MAX`].
+    pub(super) jobs: VecDeque<Job>,
+    pub(super) loading: Option<Loading>,
+    pub(super) shards: Arc<Shards>,
+    pub(super) windows: Windows,
+    pub(super) counts: DecisionCounts,
+    pub(super) queries: Queries,
+}
+
+/// What the loop may be woken by.
+pub(super) enum Event {
+    Tick,
+    Command(Command),
+    /// The save under way is back.
+    Saved(Result<(), String>),
+    /// The file has been read.
+    File(FileEvent),
+    /// The text of `/metrics` has been drawn and sent.
+    Drawn,
+}
+
+impl Controller {
+    /// Merges the file with the stored state, stores what is new, and publishes the first snapshot. Listeners
+    /// should open after it.
+    pub async fn new(start: Start) -> Result<Self, StartError> {
+        let Start { config, config_path, store, loaded, live, shards, clock } = start;
+        let mut slots = Slots::default();
+        let mut endpoints = EndpointIds::default();
+        let mut routes = Routes::from_store(loaded.routes);
+        let boot = Boot::of(&config);
+        let prepared = prepare(
+            config,
+            Preparing { routes: &routes, slots: &mut slots, endpoints: &mut endpoints, clock: &clock },
+        )
+        .map_err(|error| StartError::Config(error.to_string()))?;
+        if !prepared.changes.is_empty() {
+            let saved = store.save(prepared.changes).await;
+            saved.map_err(|error| StartError::Store(error.to_string()))?;
+        }
+        routes.replace(&prepared.config, prepared.states, &mut slots, &shards);
+        let mut windows = Windows::default();
+        windows.retarget(&routes.slots_by_importance(), &shards);
+        let mut counts = DecisionCounts::default();
+        prepared.decisions.iter().for_each(|decision| counts.add(decision));
+        Ok(Self {
+            publisher: Publisher::new(live, prepared.table, routes.shares()),
+            queries: Queries::new(&slots),
+            clock,
+            config: prepared.config,
+            boot,
+            config_path,
+            reload_works: true,
+            slots,
+            endpoints,
+            routes,
+            saving: Saving::new(store),
+            jobs: VecDeque::new(),
+            loading: None,
+            shards,
+            windows,
+            counts,
+        })
+    }
+
+    /// Runs until every [`super::command::Handle`] is gone; then gives the store a last moment to take what it is
+    /// owed.
+    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            let event = tokio::select! {
+                biased;
+                _ = tick.tick() => Event::Tick,
+                result = self.saving.landed() => Event::Saved(result),
+                event = Loading::done(&mut self.loading) => Event::File(event),
+                () = self.queries.drawn() => Event::Drawn,
+                command = commands.recv() => match command {
+                    Some(command) => Event::Command(command),
+                    None => break,
+                },
+            };
+            self.on(event);
+        }
+        self.flush().await;
+    }
+
+    /// The one place where anything happens.
+    pub(super) fn on(&mut self, event: Event) {
+        match event {
+            Event::Tick => self.tick(),
+            Event::Command(command) => self.take(command),
+            Event::Saved(result) => {
+                let landed = self.saving.land(&result, self.clock.now_us());
+                self.landed(landed, result);
+            }
+            Event::File(event) => self.file_read(event),
+            Event::Drawn => self.draw_next(),
+        }
+        self.go_on();
+    }
+
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Routes(reply) => self.show_routes(reply),
+            Command::Route(route, reply) => self.show_route(&route, reply),
+            Command::SetWeight(request, reply) => self.change(Ask::Weight(request, reply)),
+            Command::PullCord(request, reply) => self.pull_cord(&request, reply),
+            Command::ResetCord(request, reply) => self.change(Ask::Reset(request, reply)),
+            Command::Decisions(filter, reply) => self.read_decisions(filter, reply),
+            Command::Reload(reply) => self.enqueue(Ask::Reload(reply)),
+            Command::Metrics(reply) => self.draw_metrics(reply),
+        }
+    }
+
+    pub(super) fn enqueue(&mut self, ask: Ask) {
+        if self.jobs.len() >= JOBS_MAX {
+            return ask.refuse(Refusal::StoreDown(format!("{JOBS_MAX} changes wait already")));
+        }
+        let route = match &ask {
+            Ask::Weight(request, _) => self.routes.find(&request.route),
+            Ask::Reset(request, _) => self.routes.find(&request.route),
+            Ask::Reload(_) => None,
+        };
+        let touched = route.map_or(0, |route| self.routes.list[route].touched);
+        self.jobs.push_back(Job { ask, touched });
+    }
+
+    /// Starts whatever can start now: the save of what is owed, else the next job. While the store is down the
+    /// jobs go on, so that those that raise are refused and nobody waits for nothing.
+    fn go_on(&mut self) {
+        loop {
+            self.saving.start_owed(self.clock.now_us());
+            let may_run = self.saving.down().is_some() || self.saving.is_idle();
+            if self.loading.is_some() || !may_run {
+                return;
+            }
+            let Some(job) = self.jobs.pop_front() else { return };
+            self.run_job(job);
+        }
+    }
+
+    async fn flush(&mut self) {
+        self.saving.start_owed(u64::MAX);
+        let limit = Duration::from_micros(SAVE_WAIT_US_MAX);
+        while !self.saving.is_idle() {
+            let Ok(result) = tokio::time::timeout(limit, self.saving.landed()).await else { break };
+            self.saving.land(&result, self.clock.now_us());
+            if result.is_err() {
+                break;
+            }
+            self.saving.start_owed(u64::MAX);
+        }
+        match self.saving.decisions_owed() {
+            0 => info!("the controller has ended"),
+            lost => error!(lost, "the controller has ended, and the store never took the last decisions"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

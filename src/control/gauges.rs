@@ -1,0 +1,106 @@
+//! What the controller adds to `/metrics`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::controller::Controller;
+use super::routes::BackOff;
+use super::state::{BY_FILE, BY_IMMUNE, effective};
+use super::views::kind;
+use crate::metrics::exposition::{CanaryGauges, DecisionCount, Gauges};
+use crate::store::record::{Action, Decision};
+
+/// Decisions that have taken effect since the process started.
+#[derive(Default)]
+pub(super) struct DecisionCounts {
+    /// Bounded by routes × actions × classes.
+    counts: HashMap<(Arc<str>, Action, ByClass), u64>,
+}
+
+/// Names of people are no label: there may be many, and they are nobody's business there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum ByClass {
+    Immune,
+    Person,
+    File,
+}
+
+/// Every combination that can occur, so that its series starts at 0.
+const CAN_OCCUR: [(Action, ByClass); 8] = [
+    (Action::Weight, ByClass::Person),
+    (Action::Weight, ByClass::File),
+    (Action::BackOff, ByClass::Immune),
+    (Action::Watch, ByClass::Immune),
+    (Action::CordPull, ByClass::Person),
+    (Action::CordReset, ByClass::Person),
+    (Action::Role, ByClass::Person),
+    (Action::Role, ByClass::File),
+];
+
+impl ByClass {
+    fn of(by: &str) -> Self {
+        match by {
+            BY_IMMUNE => Self::Immune,
+            BY_FILE => Self::File,
+            _ => Self::Person,
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Immune => "immune",
+            Self::Person => "person",
+            Self::File => "file",
+        }
+    }
+}
+
+impl DecisionCounts {
+    pub(super) fn add(&mut self, decision: &Decision) {
+        let key = (Arc::clone(&decision.route), decision.action, ByClass::of(&decision.by));
+        *self.counts.entry(key).or_default() += 1;
+    }
+
+    fn rows(&self, route: &Arc<str>) -> impl Iterator<Item = DecisionCount> {
+        CAN_OCCUR.into_iter().map(|(action, by)| DecisionCount {
+            route: Arc::clone(route),
+            action: action.label(),
+            by: by.label(),
+            count: self.counts.get(&(Arc::clone(route), action, by)).copied().unwrap_or(0),
+        })
+    }
+}
+
+impl Controller {
+    pub(super) fn gauges(&self) -> Gauges {
+        let mut gauges = Gauges {
+            config_last_reload_successful: self.reload_works,
+            store_up: self.saving.down().is_none(),
+            ..Gauges::default()
+        };
+        for route in &self.routes.list {
+            let Some(split) = &route.split else { continue };
+            let record = &split.state.record;
+            gauges.cords.push((Arc::clone(&route.name), record.cord.is_some()));
+            if split.canaries.is_empty() {
+                continue;
+            }
+            gauges.decisions.extend(self.counts.rows(&route.name));
+            if let Some(BackOff::Took { seconds }) = split.back_off {
+                gauges.back_off_seconds.push((Arc::clone(&route.name), seconds));
+            }
+            for (canary, live) in record.canaries.iter().zip(&split.canaries) {
+                gauges.canaries.push(CanaryGauges {
+                    route: Arc::clone(&route.name),
+                    variant: Arc::clone(&canary.name),
+                    aim: canary.aim.ratio(),
+                    ceiling: canary.ceiling.ratio(),
+                    effective: effective(record, canary).ratio(),
+                    verdict: kind(live.guard.verdict()).label(),
+                    odds_log10: live.guard.odds().log10(),
+                });
+            }
+        }
+        gauges
+    }
+}

@@ -1,0 +1,78 @@
+//! What waits in the controller: commands for their turn, callers for a save, raises for their record.
+
+use std::sync::Arc;
+
+use super::command::{Refusal, ReloadReport, Reply, ResetCord, SetWeight};
+use super::reload::{Prepared, names_of};
+use super::state::RouteState;
+use super::view::RouteView;
+use crate::store::record::Decision;
+
+/// Changes that wait for their turn. When full, further ones are refused with [`Refusal::StoreDown`].
+pub(super) const JOBS_MAX: usize = 256;
+
+/// A command that may have to be stored before it takes effect, so that it has to wait for its turn.
+pub(super) struct Job {
+    pub(super) ask: Ask,
+    /// [`super::routes::RouteLive::touched`] when the command came in.
+    pub(super) touched: u64,
+}
+
+pub(super) enum Ask {
+    Weight(SetWeight, Reply<RouteView>),
+    Reset(ResetCord, Reply<RouteView>),
+    Reload(Reply<ReloadReport>),
+}
+
+impl Ask {
+    pub(super) fn refuse(self, refusal: Refusal) {
+        match self {
+            Self::Weight(_, reply) | Self::Reset(_, reply) => answer(reply, Err(refusal)),
+            Self::Reload(reply) => answer(reply, Err(refusal)),
+        }
+    }
+}
+
+/// Who is answered when a change that is already in force has been stored, or could not be.
+pub(super) enum Waiter {
+    Route(Arc<str>, Reply<RouteView>),
+    Routes(Vec<Arc<str>>, Reply<Vec<RouteView>>),
+    Reload(ReloadReport, Reply<ReloadReport>),
+}
+
+/// A change that takes effect when its record is stored.
+pub(super) enum Raise {
+    Route(Box<RouteRaise>),
+    Reload(Box<Prepared>, Reply<ReloadReport>),
+}
+
+pub(super) struct RouteRaise {
+    pub(super) state: RouteState,
+    pub(super) decision: Decision,
+    /// [`super::routes::RouteLive::touched`] when it was prepared. Should it differ when the save is back, then
+    /// something lowered the route meanwhile, and the raise is void.
+    pub(super) touched: u64,
+    pub(super) reply: Reply<RouteView>,
+}
+
+impl Raise {
+    /// The routes whose records are being stored.
+    pub(super) fn routes(&self) -> Vec<Arc<str>> {
+        match self {
+            Self::Route(raise) => vec![Arc::clone(&raise.state.record.route)],
+            Self::Reload(prepared, _) => names_of(&prepared.changes),
+        }
+    }
+
+    pub(super) fn refuse(self, refusal: Refusal) {
+        match self {
+            Self::Route(raise) => answer(raise.reply, Err(refusal)),
+            Self::Reload(_, reply) => answer(reply, Err(refusal)),
+        }
+    }
+}
+
+/// A caller that went away does not mind.
+pub(super) fn answer<T>(reply: Reply<T>, result: Result<T, Refusal>) {
+    let _ = reply.send(result);
+}

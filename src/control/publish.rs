@@ -1,0 +1,76 @@
+//! The only place that puts a snapshot in force.
+//!
+//! A change of weights keeps the table and swaps the shares, which is cheap; a changed file or role brings a new
+//! table. Each snapshot that differs from the last gets the next generation; one that does not is not published.
+
+use std::sync::Arc;
+
+use crate::routing::{Live, Share, Snapshot, Table};
+
+pub(super) struct Publisher {
+    live: Arc<Live>,
+    generation: u64,
+    table: Arc<Table>,
+    snapshot: Arc<Snapshot>,
+    /// Routes in the order of the file, their canaries in order: what the snapshot in force says.
+    shares: Vec<Vec<Share>>,
+}
+
+impl Publisher {
+    /// Publishes the first snapshot.
+    pub(super) fn new(live: Arc<Live>, table: Arc<Table>, shares: Vec<Vec<Share>>) -> Self {
+        let generation = 1;
+        let snapshot = Arc::new(Snapshot::new(generation, Arc::clone(&table), &shares));
+        live.publish(Arc::clone(&snapshot));
+        Self { live, generation, table, snapshot, shares }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    #[cfg(test)]
+    pub(super) fn shares(&self) -> &[Vec<Share>] {
+        &self.shares
+    }
+
+    /// After a reload: everything is new.
+    pub(super) fn replace(&mut self, table: Arc<Table>, shares: Vec<Vec<Share>>) {
+        self.table = table;
+        self.shares = shares;
+        self.publish_whole();
+    }
+
+    /// After a change of weights, ceilings or cords. One route costs one route; several are published as one
+    /// whole, so that a cord pulled on all of them takes hold on all of them at once.
+    pub(super) fn update(&mut self, changes: Vec<(usize, Vec<Share>)>) {
+        let mut changed = Vec::new();
+        for (route, shares) in changes {
+            let Some(mine) = self.shares.get_mut(route) else { continue };
+            if *mine != shares {
+                *mine = shares;
+                changed.push(route);
+            }
+        }
+        match changed.as_slice() {
+            [] => {}
+            [route] => {
+                let next = self.generation + 1;
+                let snapshot = self.snapshot.with_shares(next, *route, &self.shares[*route]);
+                self.publish(snapshot);
+            }
+            _ => self.publish_whole(),
+        }
+    }
+
+    fn publish_whole(&mut self) {
+        let next = self.generation + 1;
+        self.publish(Snapshot::new(next, Arc::clone(&self.table), &self.shares));
+    }
+
+    fn publish(&mut self, snapshot: Snapshot) {
+        self.generation += 1;
+        self.snapshot = Arc::new(snapshot);
+        self.live.publish(Arc::clone(&self.snapshot));
+    }
+}

@@ -1,0 +1,312 @@
+//! A new file: read beside the loop, built whole, merged with the live state, and only then put in force.
+//!
+//! All or nothing: a file with problems, a table that is too large, a record that cannot be stored before it would
+//! raise a weight: each leaves everything as it was. The same order holds as for commands: a reload that raises
+//! any canary is stored first, else it is published first.
+//!
+//! What cannot change in a running process (workers, admin, store, listeners) is not refused; the report says that
+//! it needs a restart, and the rest applies.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use super::clock::Clock;
+use super::command::{Refusal, ReloadReport, Reply};
+use super::controller::Controller;
+use super::jobs::{Ask, Job, Raise, Waiter, answer};
+use super::merge::{Merged, Surroundings, merge};
+use super::routes::Routes;
+use super::state::{Direction, RouteState, classify};
+use crate::config::{self, Color, Config, Problems, Service};
+use crate::metrics::slots::Slots;
+use crate::routing::{EndpointIds, Table, TableError};
+use crate::store::record::{Change, Decision, RouteRecord};
+
+/// Sentences in one report. The others are counted.
+const NOTES_MAX: usize = 100;
+
+/// What the process started with and cannot change.
+pub(super) struct Boot {
+    workers: config::Workers,
+    admin: config::Admin,
+    store: config::Store,
+    listeners: Vec<config::Listener>,
+}
+
+/// A file that is being read.
+pub(super) struct Loading {
+    read: JoinHandle<Result<Config, Problems>>,
+    reply: Reply<ReloadReport>,
+}
+
+pub(super) struct FileEvent {
+    pub(super) read: Result<Config, Refusal>,
+    pub(super) reply: Reply<ReloadReport>,
+}
+
+/// A whole new state, touching nothing of the old.
+pub(super) struct Prepared {
+    pub(super) config: Config,
+    pub(super) table: Arc<Table>,
+    /// In the order of the file.
+    pub(super) states: Vec<Option<RouteState>>,
+    /// What is to be stored: only routes that differ.
+    pub(super) changes: Vec<Change>,
+    pub(super) decisions: Vec<Decision>,
+    pub(super) notes: Vec<String>,
+    direction: Direction,
+    /// [`Routes::touches`] when it was prepared.
+    touches: u64,
+}
+
+/// What preparing looks at. A preparation that is thrown away leaves slots that nobody uses, and forgets the ids of
+/// endpoints that the new file does not name; should they come back, workers dial them anew.
+pub(super) struct Preparing<'a> {
+    pub(super) routes: &'a Routes,
+    pub(super) slots: &'a mut Slots,
+    pub(super) endpoints: &'a mut EndpointIds,
+    pub(super) clock: &'a Clock,
+}
+
+pub(super) fn prepare(config: Config, with: Preparing<'_>) -> Result<Prepared, TableError> {
+    let upstreams: HashSet<&str> = config.upstreams.iter().map(|upstream| &*upstream.name).collect();
+    let around =
+        Surroundings { upstream_exists: &|name| upstreams.contains(name), stamp: &|| with.clock.stamp() };
+    let mut states = Vec::with_capacity(config.routes.len());
+    let (mut changes, mut decisions, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut direction = Direction::Lowering;
+    for route in &config.routes {
+        let before = with.routes.remembered(&route.name);
+        let in_force = with.routes.state(&route.name);
+        let Some(merged) = merge(before, route, &around) else {
+            states.push(None);
+            continue;
+        };
+        if classify(in_force.map(|state| &state.record), &merged.record) == Direction::Raising {
+            direction = Direction::Raising;
+        }
+        if before != Some(&merged.record) {
+            changes.extend(changes_of(&merged));
+        }
+        let revision = match in_force {
+            Some(state) if state.record == merged.record => state.revision,
+            Some(state) => state.revision + 1,
+            None => first_revision(with.clock),
+        };
+        states.push(Some(RouteState { record: merged.record, revision }));
+        decisions.extend(merged.decisions);
+        notes.extend(merged.notes);
+    }
+    let table = Table::build(&with_live_roles(&config, &states), with.slots, with.endpoints)?;
+    let touches = with.routes.touches();
+    Ok(Prepared { config, table: Arc::new(table), states, changes, decisions, notes, direction, touches })
+}
+
+/// One change for each decision; one without, if only what the file says is new.
+fn changes_of(merged: &Merged) -> Vec<Change> {
+    let change = |decision| Change { record: merged.record.clone(), decision };
+    match merged.decisions.as_slice() {
+        [] => vec![change(None)],
+        decisions => decisions.iter().map(|decision| change(Some(decision.clone()))).collect(),
+    }
+}
+
+/// Revisions are not stored. They start at the time, so that an `ETag` from before a restart is not met again.
+fn first_revision(clock: &Clock) -> u64 {
+    clock.unix_ms().unsigned_abs()
+}
+
+fn with_live_roles(config: &Config, states: &[Option<RouteState>]) -> Config {
+    let mut patched = config.clone();
+    for (route, state) in patched.routes.iter_mut().zip(states) {
+        let (Service::Split { stable, canaries }, Some(state)) = (&mut route.service, state) else {
+            continue;
+        };
+        *stable = Arc::clone(&state.record.stable.upstream);
+        for (canary, live) in canaries.iter_mut().zip(&state.record.canaries) {
+            canary.upstream = Arc::clone(&live.role.upstream);
+        }
+    }
+    patched
+}
+
+impl Loading {
+    /// Waits for the file that is being read; for ever if there is none. May be dropped and called again.
+    pub(super) async fn done(loading: &mut Option<Self>) -> FileEvent {
+        let read = match loading {
+            Some(loading) => (&mut loading.read).await,
+            None => std::future::pending().await,
+        };
+        let read = match read {
+            Ok(Ok(config)) => Ok(config),
+            Ok(Err(problems)) => Err(Refusal::BadConfig {
+                count: problems.list.len() + problems.more,
+                drawn: problems.drawn(Color::Plain),
+            }),
+            Err(broken) => {
+                Err(Refusal::BadConfig { drawn: format!("reading the file failed: {broken}"), count: 1 })
+            }
+        };
+        match loading.take() {
+            Some(Self { reply, .. }) => FileEvent { read, reply },
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Controller {
+    pub(super) fn start_reload(&mut self, reply: Reply<ReloadReport>) {
+        let Some(path) = self.config_path.clone() else {
+            let report = self.report(vec!["there is no configuration file to read again".into()]);
+            return answer(reply, Ok(ReloadReport { changed: false, ..report }));
+        };
+        let read = tokio::task::spawn_blocking(move || config::load(Path::new(&path)));
+        self.loading = Some(Loading { read, reply });
+    }
+
+    pub(super) fn file_read(&mut self, event: FileEvent) {
+        match event.read {
+            Ok(config) => self.apply_file(config, event.reply),
+            Err(refusal) => self.refuse_reload(refusal, event.reply),
+        }
+    }
+
+    pub(super) fn apply_file(&mut self, config: Config, reply: Reply<ReloadReport>) {
+        if config == self.config {
+            self.reload_works = true;
+            let report = self.report(Vec::new());
+            return answer(reply, Ok(ReloadReport { changed: false, ..report }));
+        }
+        let prepared = match self.prepare(config) {
+            Ok(prepared) => prepared,
+            Err(refusal) => return self.refuse_reload(refusal, reply),
+        };
+        if prepared.direction == Direction::Lowering {
+            return self.apply_then_store(prepared, reply);
+        }
+        if let Some(why) = self.saving.down() {
+            return self.refuse_reload(Refusal::StoreDown(why.to_owned()), reply);
+        }
+        self.store_then_apply(prepared, reply);
+    }
+
+    /// What a raising reload waited for. Whatever lowered a route meanwhile counts: the merge is made again, and if
+    /// its outcome gives no canary more than was stored, it is in order to publish first.
+    pub(super) fn reload_stored(&mut self, stored: Prepared, reply: Reply<ReloadReport>) {
+        if stored.touches == self.routes.touches() {
+            let report = self.apply(stored);
+            return answer(reply, Ok(report));
+        }
+        let mut again = match self.prepare(stored.config) {
+            Ok(again) => again,
+            Err(refusal) => {
+                self.owe_present(&names_of(&stored.changes));
+                return self.refuse_reload(refusal, reply);
+            }
+        };
+        // The decisions are stored already; the records may differ from those stored.
+        again.decisions = stored.decisions;
+        again.changes = again.states.iter().flatten().map(|state| unexplained(&state.record)).collect();
+        let rises = again.states.iter().zip(&stored.states).any(|(again, stored)| {
+            let stored = stored.as_ref().map(|state| &state.record);
+            again.as_ref().is_some_and(|again| classify(stored, &again.record) == Direction::Raising)
+        });
+        if rises {
+            return self.store_then_apply(again, reply);
+        }
+        self.apply_then_store(again, reply);
+    }
+
+    fn apply_then_store(&mut self, mut prepared: Prepared, reply: Reply<ReloadReport>) {
+        let changes = std::mem::take(&mut prepared.changes);
+        let report = self.apply(prepared);
+        if changes.is_empty() {
+            return answer(reply, Ok(report));
+        }
+        changes.into_iter().for_each(|change| self.saving.owe(change));
+        self.wait(Waiter::Reload(report, reply));
+    }
+
+    fn store_then_apply(&mut self, prepared: Prepared, reply: Reply<ReloadReport>) {
+        if prepared.changes.is_empty() {
+            let report = self.apply(prepared);
+            return answer(reply, Ok(report));
+        }
+        if !self.saving.is_idle() {
+            // Something was lowered while the file was read or stored, and its record must land before ours.
+            return self.jobs.push_front(Job { ask: Ask::Reload(reply), touched: 0 });
+        }
+        let changes = prepared.changes.clone();
+        self.saving.start_raise(changes, Raise::Reload(Box::new(prepared), reply), self.clock.now_us());
+    }
+
+    fn prepare(&mut self, config: Config) -> Result<Prepared, Refusal> {
+        let Self { routes, slots, endpoints, clock, .. } = self;
+        prepare(config, Preparing { routes, slots, endpoints, clock })
+            .map_err(|error| Refusal::BadConfig { drawn: error.to_string(), count: 1 })
+    }
+
+    /// Puts everything new in force.
+    fn apply(&mut self, prepared: Prepared) -> ReloadReport {
+        let Prepared { config, table, states, decisions, mut notes, .. } = prepared;
+        self.routes.replace(&config, states, &mut self.slots, &self.shards);
+        self.publisher.replace(table, self.routes.shares());
+        self.windows.retarget(&self.routes.slots_by_importance(), &self.shards);
+        self.queries.retarget(&self.slots);
+        decisions.iter().for_each(|decision| self.note(decision));
+        notes.extend(self.boot.notes(&config));
+        self.config = config;
+        self.reload_works = true;
+        let report = self.report(notes);
+        info!(generation = report.generation, notes = report.notes.len(), "configuration reloaded");
+        report
+    }
+
+    fn refuse_reload(&mut self, refusal: Refusal, reply: Reply<ReloadReport>) {
+        self.reload_works = false;
+        warn!(?refusal, "configuration not reloaded; everything stays as it was");
+        answer(reply, Err(refusal));
+    }
+
+    fn report(&self, mut notes: Vec<String>) -> ReloadReport {
+        if let Some(more) = notes.len().checked_sub(NOTES_MAX).filter(|more| *more > 0) {
+            notes.truncate(NOTES_MAX);
+            notes.push(format!("and {more} more"));
+        }
+        ReloadReport { generation: self.publisher.generation(), changed: true, notes }
+    }
+}
+
+pub(super) fn names_of(changes: &[Change]) -> Vec<Arc<str>> {
+    changes.iter().map(|change| Arc::clone(&change.record.route)).collect()
+}
+
+fn unexplained(record: &RouteRecord) -> Change {
+    Change { record: record.clone(), decision: None }
+}
+
+impl Boot {
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            workers: config.workers,
+            admin: config.admin.clone(),
+            store: config.store.clone(),
+            listeners: config.listeners.clone(),
+        }
+    }
+
+    fn notes(&self, config: &Config) -> Vec<String> {
+        let differs = [
+            ("[workers]", self.workers != config.workers),
+            ("[admin]", self.admin != config.admin),
+            ("[store]", self.store != config.store),
+            ("[[listener]]", self.listeners != config.listeners),
+        ];
+        let note = |(section, _)| format!("{section} has changed and takes effect with the next restart");
+        differs.into_iter().filter(|(_, differs)| *differs).map(note).collect()
+    }
+}

@@ -1,0 +1,221 @@
+//! A controller on a clock that stands still, with a store whose saves come back when a test says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::clock::Clock;
+use super::command::{Command, PullCord, Refusal, ResetCord, SetWeight};
+use super::controller::{Controller, Event, Start, TICK};
+use super::testing::{route, weight};
+use super::view::{CanaryView, RouteView};
+use crate::config::{self, Admin, Config, OnUnhealthy, Route, Upstream, Weight, Workers};
+use crate::metrics::{Shards, SlotTotals};
+use crate::routing::{EndpointIds, Live, Snapshot, Table};
+use crate::store::record::{Change, RouteRecord};
+use crate::store::{Loaded, Store};
+
+pub(super) const START_MS: i64 = 1_700_000_000_000;
+
+pub(super) type Answer<T> = oneshot::Receiver<Result<T, Refusal>>;
+
+pub(super) fn config(routes: Vec<Route>) -> Config {
+    let upstreams = ["v1", "v2", "v3"];
+    Config {
+        workers: Workers { count: 1 },
+        admin: Admin { listen: ([127, 0, 0, 1], 0).into() },
+        store: config::Store::Memory,
+        listeners: Vec::new(),
+        upstreams: upstreams.into_iter().zip(9_001..).map(|(name, port)| upstream(name, port)).collect(),
+        routes,
+    }
+}
+
+fn upstream(name: &str, port: u16) -> Upstream {
+    let second = Duration::from_secs(1);
+    Upstream {
+        name: name.into(),
+        endpoints: vec![([127, 0, 0, 1], port).into()],
+        connect_timeout: second,
+        response_timeout: second,
+        body_timeout: second,
+        idle_timeout: second,
+    }
+}
+
+/// One route `shop` with one canary on `v2`.
+pub(super) fn shop(share: &str) -> Config {
+    config(vec![route("shop", &[("canary", "v2", share)])])
+}
+
+pub(super) fn watching(mut config: Config) -> Config {
+    for route in &mut config.routes {
+        route.guard.on_unhealthy = OnUnhealthy::Watch;
+    }
+    config
+}
+
+pub(super) struct Rig {
+    pub(super) controller: Controller,
+    now_us: Arc<AtomicU64>,
+    shards: Arc<Shards>,
+    traffic: SlotTotals,
+    stable_traffic: SlotTotals,
+}
+
+impl Rig {
+    pub(super) async fn new(config: Config) -> Self {
+        Self::with_records(config, Vec::new()).await
+    }
+
+    pub(super) async fn with_records(config: Config, routes: Vec<RouteRecord>) -> Self {
+        let now_us = Arc::new(AtomicU64::new(0));
+        let shards = Arc::new(Shards::default());
+        let (store, _) = Store::open(&config::Store::Memory).unwrap();
+        let nothing = Config { routes: Vec::new(), ..config.clone() };
+        let table = Table::build(&nothing, &mut Default::default(), &mut EndpointIds::default()).unwrap();
+        let start = Start {
+            config,
+            config_path: None,
+            store,
+            loaded: Loaded { routes },
+            live: Arc::new(Live::new(Snapshot::new(0, Arc::new(table), &[]))),
+            shards: Arc::clone(&shards),
+            clock: Clock::manual(Arc::clone(&now_us), START_MS),
+        };
+        let controller = Controller::new(start).await.unwrap();
+        let (traffic, stable_traffic) = Default::default();
+        Self { controller, now_us, shards, traffic, stable_traffic }
+    }
+
+    /// The store takes the save that is under way.
+    pub(super) fn stored(&mut self) {
+        assert!(!self.controller.saving.is_idle(), "no save is under way");
+        self.controller.on(Event::Saved(Ok(())));
+    }
+
+    pub(super) fn not_stored(&mut self) {
+        assert!(!self.controller.saving.is_idle(), "no save is under way");
+        self.controller.on(Event::Saved(Err("disk full".into())));
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.pass(TICK);
+        self.controller.on(Event::Tick);
+    }
+
+    pub(super) fn pass(&self, time: Duration) {
+        self.now_us.fetch_add(u64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// Three seconds in which every canary request fails and stable answers.
+    pub(super) fn canary_breaks(&mut self) {
+        for _ in 0..30 {
+            let now_us = self.now_us.load(Ordering::Relaxed);
+            self.traffic.judged += 2;
+            self.traffic.judged_failed += 2;
+            self.traffic.finished += 2;
+            self.traffic.failed += 2;
+            self.traffic.last_failure_us = now_us;
+            self.traffic.last_start_us = now_us;
+            self.stable_traffic.judged += 40;
+            self.stable_traffic.finished += 40;
+            self.count();
+            self.tick();
+        }
+    }
+
+    /// A few good requests each, so that guards have seen both.
+    pub(super) fn all_is_well(&mut self) {
+        for _ in 0..10 {
+            self.traffic.judged += 2;
+            self.traffic.finished += 2;
+            self.stable_traffic.judged += 40;
+            self.stable_traffic.finished += 40;
+            self.count();
+            self.tick();
+        }
+    }
+
+    fn count(&self) {
+        let slot = |variant| self.controller.slots.find("shop", variant).unwrap();
+        self.shards.set(slot("canary"), self.traffic);
+        self.shards.set(slot("stable"), self.stable_traffic);
+    }
+
+    pub(super) fn set_weight(&mut self, share: &str) -> Answer<RouteView> {
+        self.set_weight_of("shop", None, share, None)
+    }
+
+    pub(super) fn set_weight_of(
+        &mut self,
+        route: &str,
+        canary: Option<&str>,
+        share: &str,
+        if_revision: Option<u64>,
+    ) -> Answer<RouteView> {
+        let request = SetWeight {
+            route: route.into(),
+            canary: canary.map(Into::into),
+            weight: weight(share),
+            if_revision,
+            by: "alice".into(),
+            why: "looks good".into(),
+        };
+        self.ask(|reply| Command::SetWeight(request, reply))
+    }
+
+    pub(super) fn pull_cord(&mut self, route: Option<&str>) -> Answer<Vec<RouteView>> {
+        let request = PullCord { route: route.map(Into::into), by: "bob".into(), why: "looks bad".into() };
+        self.ask(|reply| Command::PullCord(request, reply))
+    }
+
+    pub(super) fn reset_cord(&mut self) -> Answer<RouteView> {
+        let request = ResetCord { route: "shop".into(), by: "carol".into(), why: "fixed".into() };
+        self.ask(|reply| Command::ResetCord(request, reply))
+    }
+
+    /// As if the file had been read and said this.
+    pub(super) fn reload(&mut self, config: Config) -> Answer<super::command::ReloadReport> {
+        let (reply, answer) = oneshot::channel();
+        self.controller.apply_file(config, reply);
+        answer
+    }
+
+    pub(super) fn ask<T>(
+        &mut self,
+        command: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Command,
+    ) -> Answer<T> {
+        let (reply, answer) = oneshot::channel();
+        self.controller.on(Event::Command(command(reply)));
+        answer
+    }
+
+    pub(super) fn view(&self) -> RouteView {
+        self.controller.view(self.controller.routes.find("shop").unwrap()).unwrap()
+    }
+
+    pub(super) fn canary(&self) -> CanaryView {
+        self.view().canaries.remove(0)
+    }
+
+    /// What workers are told of the first canary of the first route.
+    pub(super) fn published(&self) -> Weight {
+        self.controller.publisher.shares()[0][0].effective
+    }
+
+    /// What would be stored next.
+    pub(super) fn owed(&self) -> Vec<Change> {
+        self.controller.saving.owed_changes()
+    }
+}
+
+pub(super) fn answered<T>(answer: &mut Answer<T>) -> Result<T, Refusal> {
+    answer.try_recv().expect("answered by now")
+}
+
+pub(super) fn waits<T>(answer: &mut Answer<T>) -> bool {
+    matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+}

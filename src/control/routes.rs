@@ -1,0 +1,255 @@
+//! The live side of every route: its state, and what the immune system remembers of its canaries.
+//!
+//! In the order of the file, which is also the order of the snapshot. Records of routes that the file no longer
+//! has are kept, so that a route that comes back finds its cord still pulled.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::state::{RouteState, effective};
+use crate::config::{self, Config, Service, Weight};
+use crate::immune::{Counts, Guard};
+use crate::metrics::slots::Slots;
+use crate::metrics::{Shards, SlotId, SlotTotals};
+use crate::routing::Share;
+use crate::store::record::{CanaryRecord, RouteRecord};
+
+pub(super) const STABLE: &str = "stable";
+
+#[derive(Default)]
+pub(super) struct Routes {
+    pub(super) list: Vec<RouteLive>,
+    /// Places in `list` of the routes that have a canary: all that the tick looks at.
+    pub(super) judged: Vec<usize>,
+    index: HashMap<Arc<str>, usize>,
+    /// Bounded by the routes that any file ever had.
+    absent: HashMap<Arc<str>, RouteRecord>,
+    touches: u64,
+}
+
+pub(super) struct RouteLive {
+    pub(super) name: Arc<str>,
+    /// `None`: the route denies.
+    pub(super) split: Option<SplitLive>,
+    /// Moves whenever the route is lowered out of turn: by the immune system, or by a person who did not wait
+    /// for the changes before. A raise that was prepared earlier is void then.
+    pub(super) touched: u64,
+}
+
+pub(super) struct SplitLive {
+    pub(super) state: RouteState,
+    pub(super) on_unhealthy: config::OnUnhealthy,
+    pub(super) stable: SlotId,
+    pub(super) stable_seen: Counts,
+    /// In the order of `state.record.canaries`.
+    pub(super) canaries: Vec<CanaryLive>,
+    pub(super) back_off: Option<BackOff>,
+}
+
+pub(super) struct CanaryLive {
+    pub(super) slot: SlotId,
+    pub(super) seen: Counts,
+    pub(super) guard: Guard,
+    /// The finding that holds has been recorded; not again until the guard starts anew.
+    pub(super) recorded: bool,
+}
+
+/// A canary before a reload.
+struct Was {
+    upstream: Arc<str>,
+    effective: Weight,
+}
+
+/// How long a back-off took to reach the last request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum BackOff {
+    Measuring { slot: SlotId, deciding_failure_us: u64, due_us: u64 },
+    Took { seconds: f64 },
+}
+
+impl Routes {
+    /// Before the first file: all that is known comes from the store.
+    pub(super) fn from_store(records: Vec<RouteRecord>) -> Self {
+        let absent = records.into_iter().map(|record| (Arc::clone(&record.route), record)).collect();
+        Self { absent, ..Self::default() }
+    }
+
+    pub(super) fn find(&self, route: &str) -> Option<usize> {
+        self.index.get(route).copied()
+    }
+
+    pub(super) fn names(&self) -> Vec<Arc<str>> {
+        self.list.iter().map(|route| Arc::clone(&route.name)).collect()
+    }
+
+    pub(super) fn split(&self, route: usize) -> Option<&SplitLive> {
+        self.list.get(route)?.split.as_ref()
+    }
+
+    pub(super) fn split_mut(&mut self, route: usize) -> Option<&mut SplitLive> {
+        self.list.get_mut(route)?.split.as_mut()
+    }
+
+    /// The state in force of a named route.
+    pub(super) fn state(&self, route: &str) -> Option<&RouteState> {
+        self.split(self.find(route)?).map(|split| &split.state)
+    }
+
+    /// What is remembered of a named route: its state in force, else what it was when the file last had it.
+    pub(super) fn remembered(&self, route: &str) -> Option<&RouteRecord> {
+        self.state(route).map(|state| &state.record).or_else(|| self.absent.get(route))
+    }
+
+    /// Counts every [`Routes::touch`] of any route.
+    pub(super) fn touches(&self) -> u64 {
+        self.touches
+    }
+
+    pub(super) fn touch(&mut self, route: usize) {
+        self.touches += 1;
+        if let Some(route) = self.list.get_mut(route) {
+            route.touched = self.touches;
+        }
+    }
+
+    pub(super) fn shares(&self) -> Vec<Vec<Share>> {
+        let shares =
+            |route: &RouteLive| route.split.as_ref().map_or(Vec::new(), |split| split.state.shares());
+        self.list.iter().map(shares).collect()
+    }
+
+    /// Every slot, routes with canaries first.
+    pub(super) fn slots_by_importance(&self) -> Vec<SlotId> {
+        let (with, without): (Vec<_>, Vec<_>) = self
+            .list
+            .iter()
+            .filter_map(|route| route.split.as_ref())
+            .partition(|split| !split.canaries.is_empty());
+        let slots = |split: &SplitLive| {
+            let canaries = split.canaries.iter().map(|canary| canary.slot);
+            std::iter::once(split.stable).chain(canaries).collect::<Vec<_>>()
+        };
+        with.into_iter().chain(without).flat_map(slots).collect()
+    }
+
+    /// Takes a new file's routes with their states, in the same order. Guards go on with what they know, unless
+    /// another upstream plays the canary. `slots` must already know every variant, as it does once a table was
+    /// built; a variant without a slot would not be judged, so the route is then left out of the tick.
+    pub(super) fn replace(
+        &mut self,
+        config: &Config,
+        states: Vec<Option<RouteState>>,
+        slots: &mut Slots,
+        shards: &Shards,
+    ) {
+        let old = std::mem::take(&mut self.list);
+        let mut old: HashMap<_, _> = old.into_iter().map(|route| (Arc::clone(&route.name), route)).collect();
+        for (file, state) in config.routes.iter().zip(states) {
+            let before = old.remove(&file.name);
+            let touched = before.as_ref().map_or(0, |before| before.touched);
+            let before = before.and_then(|before| before.split);
+            let split = match (state, &before) {
+                (Some(state), _) => SplitLive::of(file, state, before, slots, shards),
+                (None, Some(before)) => {
+                    self.absent.insert(Arc::clone(&file.name), before.state.record.clone());
+                    None
+                }
+                (None, None) => None,
+            };
+            if split.is_some() {
+                self.absent.remove(&file.name);
+            }
+            self.list.push(RouteLive { name: Arc::clone(&file.name), split, touched });
+        }
+        for (name, route) in old {
+            if let Some(split) = route.split {
+                self.absent.insert(name, split.state.record);
+            }
+        }
+        self.index = self.list.iter().enumerate().map(|(at, route)| (Arc::clone(&route.name), at)).collect();
+        let has_canary = |at: &usize| self.split(*at).is_some_and(|split| !split.canaries.is_empty());
+        self.judged = (0..self.list.len()).filter(has_canary).collect();
+    }
+}
+
+impl SplitLive {
+    fn of(
+        file: &config::Route,
+        state: RouteState,
+        before: Option<Self>,
+        slots: &mut Slots,
+        shards: &Shards,
+    ) -> Option<Self> {
+        let Service::Split { .. } = &file.service else { return None };
+        let stable = slots.slot(&file.name, &Arc::from(STABLE))?;
+        let back_off = before.as_ref().and_then(|before| before.back_off);
+        let stable_seen = match &before {
+            Some(before) => before.stable_seen,
+            None => judged(&shards.totals(stable)),
+        };
+        let mut old = before.map_or_else(HashMap::new, Self::into_canaries);
+        let mut canaries = Vec::new();
+        for canary in &state.record.canaries {
+            let slot = slots.slot(&file.name, &canary.name)?;
+            let live = match old.remove(&canary.name) {
+                Some((was, mut live)) => {
+                    live.guard.reconfigure(&file.guard);
+                    let starts = was.effective.is_zero() && !effective(&state.record, canary).is_zero();
+                    if starts || was.upstream != canary.role.upstream {
+                        live.restart();
+                    }
+                    live
+                }
+                None => CanaryLive {
+                    slot,
+                    seen: judged(&shards.totals(slot)),
+                    guard: Guard::new(&file.guard),
+                    recorded: false,
+                },
+            };
+            canaries.push(live);
+        }
+        Some(Self { state, on_unhealthy: file.guard.on_unhealthy, stable, stable_seen, canaries, back_off })
+    }
+
+    fn into_canaries(self) -> HashMap<Arc<str>, (Was, CanaryLive)> {
+        let record = self.state.record;
+        let was = |canary: &CanaryRecord| Was {
+            upstream: Arc::clone(&canary.role.upstream),
+            effective: effective(&record, canary),
+        };
+        let names = record.canaries.iter().map(|canary| (Arc::clone(&canary.name), was(canary)));
+        names.zip(self.canaries).map(|((name, was), live)| (name, (was, live))).collect()
+    }
+
+    /// Puts a new state of the same canaries in force. Evidence starts anew where the line is let go on, or where
+    /// a canary gets its first traffic.
+    pub(super) fn enter(&mut self, state: RouteState) {
+        let line_goes_on = self.state.record.cord.is_some() && state.record.cord.is_none();
+        let pairs = self.state.record.canaries.iter().zip(&state.record.canaries);
+        for ((before, after), live) in pairs.zip(&mut self.canaries) {
+            let starts =
+                effective(&self.state.record, before).is_zero() && !effective(&state.record, after).is_zero();
+            if line_goes_on || starts {
+                live.restart();
+            }
+        }
+        self.state = state;
+    }
+}
+
+impl CanaryLive {
+    fn restart(&mut self) {
+        self.guard.restart();
+        self.recorded = false;
+    }
+}
+
+/// What the guard may see: only requests assigned by lot.
+pub(super) fn judged(totals: &SlotTotals) -> Counts {
+    Counts {
+        requests: totals.judged,
+        failed: totals.judged_failed,
+        connect_errors: totals.judged_connect_errors,
+    }
+}

@@ -1,0 +1,143 @@
+//! Every 100 ms: what each canary did since the last look, beside stable in the same time, and what follows.
+//!
+//! Only routes with a canary are looked at, and an ordinary look costs the reading of their slots and the guards'
+//! arithmetic: nothing is formatted or allocated unless something is found.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::controller::Controller;
+use super::routes::{BackOff, CanaryLive, SplitLive, judged};
+use super::state::effective;
+use crate::config::OnUnhealthy;
+use crate::immune::{Counts, Finding, Verdict};
+use crate::metrics::{Shards, SlotId};
+use crate::store::record::{CanaryRecord, Change, Decision};
+
+/// After this long no worker can still act on an older snapshot: the last request has started.
+const BACK_OFF_MEASURED_AFTER_US: u64 = 500_000;
+
+impl Controller {
+    pub(super) fn tick(&mut self) {
+        let now_us = self.clock.now_us();
+        for (route, canary) in self.look(now_us) {
+            self.act(route, canary, now_us);
+        }
+        self.windows.tick(now_us, &self.shards);
+        let overdue = self.saving.overdue(now_us);
+        let why = self.saving.down().unwrap_or_default().to_owned();
+        self.landed(overdue, Err(why));
+    }
+
+    /// Feeds every guard; returns the places of the canaries that are unhealthy and not dealt with.
+    fn look(&mut self, now_us: u64) -> Vec<(usize, usize)> {
+        let mut unhealthy = Vec::new();
+        let routes = &mut self.routes;
+        for route in &routes.judged {
+            let Some(split) = routes.list.get_mut(*route).and_then(|route| route.split.as_mut()) else {
+                continue;
+            };
+            let stable = since(split.stable, &mut split.stable_seen, &self.shards);
+            let cord_pulled = split.state.record.cord.is_some();
+            for (at, canary) in split.canaries.iter_mut().enumerate() {
+                let counts = since(canary.slot, &mut canary.seen, &self.shards);
+                canary.guard.tick(now_us, counts, stable);
+                if needs_action(canary, split.on_unhealthy, cord_pulled) {
+                    unhealthy.push((*route, at));
+                }
+            }
+            split.measure_back_off(now_us, &self.shards);
+        }
+        unhealthy
+    }
+
+    fn act(&mut self, route: usize, canary: usize, now_us: u64) {
+        let Some(split) = self.routes.split_mut(route) else { return };
+        let Some(live) = split.canaries.get_mut(canary) else { return };
+        let Verdict::Unhealthy(finding) = live.guard.verdict() else { return };
+        let finding = finding.clone();
+        live.recorded = true;
+        match split.on_unhealthy {
+            OnUnhealthy::Watch => self.watch(route, canary, &finding),
+            // Another canary of the route was first.
+            OnUnhealthy::Abort if split.state.record.cord.is_some() => {}
+            OnUnhealthy::Abort => self.back_off(route, canary, &finding, now_us),
+        }
+    }
+
+    /// Ceiling to 0 and the cord pulled: in force before anything else happens, stored after.
+    fn back_off(&mut self, route: usize, canary: usize, finding: &Finding, now_us: u64) {
+        let Some(split) = self.routes.split_mut(route) else { return };
+        let slot = split.canaries[canary].slot;
+        let weight = effective(&split.state.record, &split.state.record.canaries[canary]);
+        let why: Arc<str> = finding.sentence().into();
+        let step = split.state.back_off(canary, &why, finding.evidence(), self.clock.stamp());
+        let Some(decision) = step.decision else { return };
+        let sentence = back_off_sentence(&decision, &split.state.record.canaries[canary]);
+        split.back_off = Some(BackOff::Measuring {
+            slot,
+            deciding_failure_us: self.shards.totals(slot).last_failure_us,
+            due_us: now_us.saturating_add(BACK_OFF_MEASURED_AFTER_US),
+        });
+        let (route_name, variant) = (Arc::clone(&decision.route), decision.canary.clone());
+        self.routes.touch(route);
+        self.lower(vec![(route, step.state, decision)]);
+        warn!(route = %route_name, variant = variant.as_deref(), from = %weight, to = "0%", reason = %why,
+            "{sentence}");
+    }
+
+    /// Told to watch only: one decision for each finding, and nothing changes.
+    fn watch(&mut self, route: usize, canary: usize, finding: &Finding) {
+        let Some(split) = self.routes.split(route) else { return };
+        let why: Arc<str> = finding.sentence().into();
+        let decision = split.state.watch(canary, &why, finding.evidence(), self.clock.stamp());
+        let record = split.state.record.clone();
+        warn!(route = %decision.route, variant = decision.canary.as_deref(), reason = %why,
+            "canary is unhealthy, and its guard is told to watch only");
+        self.note(&decision);
+        self.saving.owe(Change { record, decision: Some(decision) });
+    }
+}
+
+fn needs_action(canary: &CanaryLive, on_unhealthy: OnUnhealthy, cord_pulled: bool) -> bool {
+    let open = match on_unhealthy {
+        OnUnhealthy::Abort => !cord_pulled,
+        OnUnhealthy::Watch => !canary.recorded,
+    };
+    open && matches!(canary.guard.verdict(), Verdict::Unhealthy(_))
+}
+
+/// What came since the last look.
+fn since(slot: SlotId, seen: &mut Counts, shards: &Shards) -> Counts {
+    let now = judged(&shards.totals(slot));
+    let new = Counts {
+        requests: now.requests.saturating_sub(seen.requests),
+        failed: now.failed.saturating_sub(seen.failed),
+        connect_errors: now.connect_errors.saturating_sub(seen.connect_errors),
+    };
+    *seen = now;
+    new
+}
+
+impl SplitLive {
+    fn measure_back_off(&mut self, now_us: u64, shards: &Shards) {
+        let Some(BackOff::Measuring { slot, deciding_failure_us, due_us }) = self.back_off else { return };
+        if now_us < due_us {
+            return;
+        }
+        let last_start_us = shards.totals(slot).last_start_us;
+        let took_us = last_start_us.saturating_sub(deciding_failure_us);
+        self.back_off = Some(BackOff::Took { seconds: took_us as f64 / 1e6 });
+    }
+}
+
+/// The line that operators read first.
+fn back_off_sentence(decision: &Decision, canary: &CanaryRecord) -> String {
+    let Decision { route, before, after, why, .. } = decision;
+    let who = match &*canary.name {
+        "canary" => "canary".to_owned(),
+        name => format!("canary \"{name}\""),
+    };
+    format!("route \"{route}\": {who} backed off {before} → {after}: {why}")
+}

@@ -1,0 +1,90 @@
+//! What the controller shows of its routes: a look at the state in force, beside the last seconds.
+
+use std::sync::Arc;
+
+use super::command::{Refusal, Reply};
+use super::controller::Controller;
+use super::jobs::answer;
+use super::routes::SplitLive;
+use super::state::{effective, effective_sum};
+use super::view::{CanaryView, RouteView, StableView, VerdictKind, VerdictView};
+use crate::config::Weight;
+use crate::config::units::WHOLE_PPM;
+use crate::immune::Verdict;
+
+impl Controller {
+    pub(super) fn show_routes(&self, reply: Reply<Vec<RouteView>>) {
+        let views = (0..self.routes.list.len()).filter_map(|route| self.view(route)).collect();
+        answer(reply, Ok(views));
+    }
+
+    pub(super) fn show_route(&self, name: &Arc<str>, reply: Reply<RouteView>) {
+        let view = self.routes.find(name).and_then(|route| self.view(route));
+        let unknown = || Refusal::UnknownRoute { route: Arc::clone(name), known: self.routes.names() };
+        answer(reply, view.ok_or_else(unknown));
+    }
+
+    pub(super) fn view(&self, route: usize) -> Option<RouteView> {
+        let live = self.routes.list.get(route)?;
+        let name = Arc::clone(&live.name);
+        let Some(split) = &live.split else {
+            let canaries = Vec::new();
+            return Some(RouteView {
+                name,
+                revision: 0,
+                deny: true,
+                cord: None,
+                unsaved: false,
+                stable: None,
+                canaries,
+            });
+        };
+        Some(RouteView {
+            unsaved: self.saving.is_unsaved(&name),
+            name,
+            revision: split.state.revision,
+            deny: false,
+            cord: split.state.record.cord.clone(),
+            stable: Some(self.stable_view(split)),
+            canaries: self.canary_views(split),
+        })
+    }
+
+    fn stable_view(&self, split: &SplitLive) -> StableView {
+        let rest_ppm = WHOLE_PPM.saturating_sub(effective_sum(&split.state.record).ppm());
+        StableView {
+            upstream: Arc::clone(&split.state.record.stable.upstream),
+            effective: Weight::from_ppm(rest_ppm).unwrap_or(Weight::WHOLE),
+            window: self.windows.view(split.stable, &self.shards),
+        }
+    }
+
+    fn canary_views(&self, split: &SplitLive) -> Vec<CanaryView> {
+        let record = &split.state.record;
+        let pairs = record.canaries.iter().zip(&split.canaries);
+        pairs
+            .map(|(canary, live)| CanaryView {
+                name: Arc::clone(&canary.name),
+                upstream: Arc::clone(&canary.role.upstream),
+                aim: canary.aim,
+                ceiling: canary.ceiling,
+                effective: effective(record, canary),
+                file_aim: canary.file_aim,
+                verdict: VerdictView {
+                    kind: kind(live.guard.verdict()),
+                    reason: live.guard.verdict().sentence(),
+                    odds: live.guard.odds(),
+                },
+                window: self.windows.view(live.slot, &self.shards),
+            })
+            .collect()
+    }
+}
+
+pub(super) fn kind(verdict: &Verdict) -> VerdictKind {
+    match verdict {
+        Verdict::Healthy { .. } => VerdictKind::Healthy,
+        Verdict::Unhealthy(_) => VerdictKind::Unhealthy,
+        Verdict::Undecided { .. } => VerdictKind::Undecided,
+    }
+}

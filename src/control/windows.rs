@@ -1,0 +1,136 @@
+//! What was seen of each variant in the last seconds, for people who look.
+//!
+//! Nothing is decided by these numbers, so they must be cheap and bounded, also with 10 000 routes:
+//!
+//! - requests and failures: a ring of one-second samples per slot, so the window is the last ten whole seconds;
+//! - latency: two copies of the slot's histogram, taken ten seconds apart in turn. The quantiles are those of
+//!   everything since the older copy, that is of the last ten to twenty seconds, and are worked out only when
+//!   somebody asks. A pair of copies is 12 KiB, so only [`LATENCY_SLOTS_MAX`] slots have one: routes with
+//!   canaries first, in the order of the file. A slot without shows no quantiles, never wrong ones.
+
+use std::collections::HashMap;
+
+use super::view::WindowView;
+use crate::metrics::histogram::{BUCKETS, quantile};
+use crate::metrics::{Shards, SlotId};
+
+pub(super) const WINDOW_SECONDS: usize = 10;
+pub(super) const SAMPLE_EVERY_US: u64 = 1_000_000;
+pub(super) const LATENCY_SLOTS_MAX: usize = 1_024;
+
+/// One more than seconds: a window is the difference of its ends.
+const SAMPLES: usize = WINDOW_SECONDS + 1;
+const LATENCY_COPY_EVERY_US: u64 = 10_000_000;
+
+#[derive(Default)]
+pub(super) struct Windows {
+    rings: HashMap<SlotId, [Sample; SAMPLES]>,
+    latencies: HashMap<SlotId, Latency>,
+    /// When the samples were taken, in the order of the rings.
+    taken_us: [u64; SAMPLES],
+    /// How many were taken, ever; the newest is at `(taken - 1) % SAMPLES`.
+    taken: usize,
+    copied_us: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sample {
+    requests: u64,
+    failures: u64,
+}
+
+struct Latency {
+    older: Box<[u64; BUCKETS]>,
+    newer: Box<[u64; BUCKETS]>,
+}
+
+impl Windows {
+    /// Keeps the slots that are still of interest, and adds the new ones with an empty past. `slots` is in order of
+    /// importance.
+    pub(super) fn retarget(&mut self, slots: &[SlotId], shards: &Shards) {
+        let mut old = std::mem::take(&mut self.rings);
+        let mut old_latencies = std::mem::take(&mut self.latencies);
+        for slot in slots {
+            let ring = old.remove(slot).unwrap_or_else(|| [Sample::read(*slot, shards); SAMPLES]);
+            self.rings.insert(*slot, ring);
+        }
+        for slot in slots.iter().take(LATENCY_SLOTS_MAX) {
+            let latency = old_latencies.remove(slot).unwrap_or_else(|| Latency::starting(*slot, shards));
+            self.latencies.insert(*slot, latency);
+        }
+    }
+
+    /// Called on every tick; does something once a second.
+    pub(super) fn tick(&mut self, now_us: u64, shards: &Shards) {
+        let newest = self.taken.checked_sub(1).map(|newest| self.taken_us[newest % SAMPLES]);
+        if newest.is_some_and(|newest| now_us < newest.saturating_add(SAMPLE_EVERY_US)) {
+            return;
+        }
+        let place = self.taken % SAMPLES;
+        for (slot, ring) in &mut self.rings {
+            ring[place] = Sample::read(*slot, shards);
+        }
+        self.taken_us[place] = now_us;
+        self.taken += 1;
+        if now_us >= self.copied_us.saturating_add(LATENCY_COPY_EVERY_US) {
+            self.copied_us = now_us;
+            for (slot, latency) in &mut self.latencies {
+                latency.turn(*slot, shards);
+            }
+        }
+    }
+
+    pub(super) fn view(&self, slot: SlotId, shards: &Shards) -> WindowView {
+        let mut view = WindowView { in_flight: shards.totals(slot).in_flight, ..WindowView::default() };
+        if let (Some(ring), Some(newest)) = (self.rings.get(&slot), self.taken.checked_sub(1)) {
+            let oldest = newest.saturating_sub(WINDOW_SECONDS) % SAMPLES;
+            let newest = newest % SAMPLES;
+            let span_us = self.taken_us[newest] - self.taken_us[oldest];
+            view.seconds =
+                u32::try_from((span_us + SAMPLE_EVERY_US / 2) / SAMPLE_EVERY_US).unwrap_or(u32::MAX);
+            view.requests = ring[newest].requests.saturating_sub(ring[oldest].requests);
+            view.failures = ring[newest].failures.saturating_sub(ring[oldest].failures);
+        }
+        if let Some(latency) = self.latencies.get(&slot) {
+            let counts = latency.since_older(slot, shards);
+            view.p50_us = quantile(&counts[..], 0.50);
+            view.p95_us = quantile(&counts[..], 0.95);
+            view.p99_us = quantile(&counts[..], 0.99);
+        }
+        view
+    }
+}
+
+impl Sample {
+    fn read(slot: SlotId, shards: &Shards) -> Self {
+        let totals = shards.totals(slot);
+        Self { requests: totals.finished, failures: totals.failed }
+    }
+}
+
+impl Latency {
+    fn starting(slot: SlotId, shards: &Shards) -> Self {
+        let now = histogram(slot, shards);
+        Self { older: now.clone(), newer: now }
+    }
+
+    fn turn(&mut self, slot: SlotId, shards: &Shards) {
+        std::mem::swap(&mut self.older, &mut self.newer);
+        self.newer.fill(0);
+        shards.add_latency(slot, &mut self.newer);
+    }
+
+    fn since_older(&self, slot: SlotId, shards: &Shards) -> Box<[u64; BUCKETS]> {
+        let mut counts = histogram(slot, shards);
+        for (count, before) in counts.iter_mut().zip(self.older.iter()) {
+            *count = count.saturating_sub(*before);
+        }
+        counts
+    }
+}
+
+fn histogram(slot: SlotId, shards: &Shards) -> Box<[u64; BUCKETS]> {
+    let mut counts = Box::new([0; BUCKETS]);
+    shards.add_latency(slot, &mut counts);
+    counts
+}
