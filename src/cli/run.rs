@@ -36,7 +36,7 @@ impl LogArgs {
 pub(super) fn run(args: &Args) -> ExitCode {
     args.log.start();
     match check::load(&args.config) {
-        Ok(_) => crate::app::run(&args.config),
+        Ok(config) => crate::app::run(config, &args.config),
         Err(_) => Exit::Config.into(),
     }
 }

@@ -63,6 +63,9 @@ fn overview(routes: &[RouteJson], reply: &Reply, color: Color) -> String {
         if let Some(cord) = &route.cord {
             text += &cord_line(cord, reply.now_ms);
         }
+        if route.unsaved {
+            text += "  not stored yet: the store is down; a restart now would lose the last change\n";
+        }
     }
     text
 }

@@ -31,6 +31,12 @@ enum Source {
     Manual { now_us: Arc<AtomicU64>, start_unix_ms: i64 },
 }
 
+/// Now, as the origin of all times in microseconds: read once, by the wiring.
+#[expect(clippy::disallowed_methods, reason = "the control plane's one reading of the clock")]
+pub fn process_start() -> Instant {
+    Instant::now()
+}
+
 impl Clock {
     /// `process_start` must be the instant from which the workers count too.
     pub fn new(process_start: Instant) -> Self {

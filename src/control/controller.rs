@@ -27,7 +27,6 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -60,8 +59,8 @@ pub struct Start {
     pub config_path: Option<PathBuf>,
     pub store: Store,
     pub loaded: Loaded,
-    pub live: Arc<Live>,
-    pub shards: Arc<Shards>,
+    pub live: Live,
+    pub shards: Shards,
     pub clock: Clock,
 }
 
@@ -88,7 +87,7 @@ pub struct Controller {
     /// At most [`JOBS_MAX`].
     pub(super) jobs: VecDeque<Job>,
     pub(super) loading: Option<Loading>,
-    pub(super) shards: Arc<Shards>,
+    pub(super) shards: Shards,
     pub(super) windows: Windows,
     pub(super) counts: DecisionCounts,
     pub(super) queries: Queries,

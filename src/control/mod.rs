@@ -13,6 +13,7 @@ pub mod controller;
 pub mod merge;
 pub mod state;
 pub mod view;
+pub mod watch_file;
 
 mod changes;
 mod gauges;

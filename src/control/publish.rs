@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::routing::{Live, Share, Snapshot, Table};
 
 pub(super) struct Publisher {
-    live: Arc<Live>,
+    live: Live,
     generation: u64,
     table: Arc<Table>,
     snapshot: Arc<Snapshot>,
@@ -18,7 +18,7 @@ pub(super) struct Publisher {
 
 impl Publisher {
     /// Publishes the first snapshot.
-    pub(super) fn new(live: Arc<Live>, table: Arc<Table>, shares: Vec<Vec<Share>>) -> Self {
+    pub(super) fn new(live: Live, table: Arc<Table>, shares: Vec<Vec<Share>>) -> Self {
         let generation = 1;
         let snapshot = Arc::new(Snapshot::new(generation, Arc::clone(&table), &shares));
         live.publish(Arc::clone(&snapshot));

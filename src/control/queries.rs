@@ -69,8 +69,7 @@ impl Controller {
             return;
         }
         let scrapes = std::mem::take(&mut self.queries.scrapes);
-        let (names, shards, gauges) =
-            (Arc::clone(&self.queries.names), Arc::clone(&self.shards), self.gauges());
+        let (names, shards, gauges) = (Arc::clone(&self.queries.names), self.shards.clone(), self.gauges());
         self.queries.drawing = Some(tokio::task::spawn_blocking(move || {
             let text = exposition::render(&names, &shards, &gauges);
             scrapes.into_iter().for_each(|reply| answer(reply, Ok(text.clone())));

@@ -12,7 +12,8 @@ use super::controller::{Controller, Event, Start, TICK};
 use super::testing::{route, weight};
 use super::view::{CanaryView, RouteView};
 use crate::config::{self, Admin, Config, OnUnhealthy, Route, Upstream, Weight, Workers};
-use crate::metrics::{Shards, SlotTotals};
+use crate::metrics::shard::Finish;
+use crate::metrics::{Outcome, Shards};
 use crate::routing::{EndpointIds, Live, Snapshot, Table};
 use crate::store::record::{Change, RouteRecord};
 use crate::store::{Loaded, Store};
@@ -60,9 +61,7 @@ pub(super) fn watching(mut config: Config) -> Config {
 pub(super) struct Rig {
     pub(super) controller: Controller,
     now_us: Arc<AtomicU64>,
-    shards: Arc<Shards>,
-    traffic: SlotTotals,
-    stable_traffic: SlotTotals,
+    shards: Shards,
 }
 
 impl Rig {
@@ -72,7 +71,7 @@ impl Rig {
 
     pub(super) async fn with_records(config: Config, routes: Vec<RouteRecord>) -> Self {
         let now_us = Arc::new(AtomicU64::new(0));
-        let shards = Arc::new(Shards::default());
+        let shards = Shards::new(1);
         let (store, _) = Store::open(&config::Store::Memory).unwrap();
         let nothing = Config { routes: Vec::new(), ..config.clone() };
         let table = Table::build(&nothing, &mut Default::default(), &mut EndpointIds::default()).unwrap();
@@ -81,13 +80,12 @@ impl Rig {
             config_path: None,
             store,
             loaded: Loaded { routes },
-            live: Arc::new(Live::new(Snapshot::new(0, Arc::new(table), &[]))),
-            shards: Arc::clone(&shards),
+            live: Live::new(Snapshot::new(0, Arc::new(table), &[])),
+            shards: shards.clone(),
             clock: Clock::manual(Arc::clone(&now_us), START_MS),
         };
         let controller = Controller::new(start).await.unwrap();
-        let (traffic, stable_traffic) = Default::default();
-        Self { controller, now_us, shards, traffic, stable_traffic }
+        Self { controller, now_us, shards }
     }
 
     /// The store takes the save that is under way.
@@ -113,16 +111,8 @@ impl Rig {
     /// Three seconds in which every canary request fails and stable answers.
     pub(super) fn canary_breaks(&mut self) {
         for _ in 0..30 {
-            let now_us = self.now_us.load(Ordering::Relaxed);
-            self.traffic.judged += 2;
-            self.traffic.judged_failed += 2;
-            self.traffic.finished += 2;
-            self.traffic.failed += 2;
-            self.traffic.last_failure_us = now_us;
-            self.traffic.last_start_us = now_us;
-            self.stable_traffic.judged += 40;
-            self.stable_traffic.finished += 40;
-            self.count();
+            self.serve("canary", 2, Outcome::ServerError);
+            self.serve("stable", 40, Outcome::Success);
             self.tick();
         }
     }
@@ -130,19 +120,22 @@ impl Rig {
     /// A few good requests each, so that guards have seen both.
     pub(super) fn all_is_well(&mut self) {
         for _ in 0..10 {
-            self.traffic.judged += 2;
-            self.traffic.finished += 2;
-            self.stable_traffic.judged += 40;
-            self.stable_traffic.finished += 40;
-            self.count();
+            self.serve("canary", 2, Outcome::Success);
+            self.serve("stable", 40, Outcome::Success);
             self.tick();
         }
     }
 
-    fn count(&self) {
-        let slot = |variant| self.controller.slots.find("shop", variant).unwrap();
-        self.shards.set(slot("canary"), self.traffic);
-        self.shards.set(slot("stable"), self.stable_traffic);
+    fn serve(&self, variant: &str, requests: u64, outcome: Outcome) {
+        let slot = self.controller.slots.find("shop", variant).unwrap();
+        let now_us = self.now_us.load(Ordering::Relaxed);
+        let shard = self.shards.worker(0);
+        for _ in 0..requests {
+            shard.slot(slot).start(now_us);
+            let finish =
+                Finish { outcome, code: 200, duration_us: 5, head_us: Some(5), by_lot: true, now_us };
+            shard.slot(slot).finish(&finish);
+        }
     }
 
     pub(super) fn set_weight(&mut self, share: &str) -> Answer<RouteView> {

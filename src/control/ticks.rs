@@ -56,7 +56,7 @@ impl Controller {
         let Some(split) = self.routes.split_mut(route) else { return };
         let Some(live) = split.canaries.get_mut(canary) else { return };
         let Verdict::Unhealthy(finding) = live.guard.verdict() else { return };
-        let finding = finding.clone();
+        let finding = *finding;
         live.recorded = true;
         match split.on_unhealthy {
             OnUnhealthy::Watch => self.watch(route, canary, &finding),

@@ -81,7 +81,7 @@ impl Windows {
     }
 
     pub(super) fn view(&self, slot: SlotId, shards: &Shards) -> WindowView {
-        let mut view = WindowView { in_flight: shards.totals(slot).in_flight, ..WindowView::default() };
+        let mut view = WindowView { in_flight: shards.totals(slot).in_flight(), ..WindowView::default() };
         if let (Some(ring), Some(newest)) = (self.rings.get(&slot), self.taken.checked_sub(1)) {
             let oldest = newest.saturating_sub(WINDOW_SECONDS) % SAMPLES;
             let newest = newest % SAMPLES;

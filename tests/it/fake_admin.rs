@@ -170,6 +170,7 @@ fn routes() -> Vec<RouteView> {
         name: name.into(),
         revision,
         deny: false,
+        unsaved: false,
         cord: None,
         stable: Some(StableView { upstream: "v1".into(), effective: weight("95%"), window: window(950, 0) }),
         canaries,

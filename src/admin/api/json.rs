@@ -23,6 +23,8 @@ pub struct RouteJson {
     pub name: String,
     pub revision: u64,
     pub deny: bool,
+    /// The state in force is not stored yet: the store is down, and Andon keeps trying.
+    pub unsaved: bool,
     pub cord: Option<CordJson>,
     pub stable: Option<StableJson>,
     pub canaries: Vec<CanaryJson>,
@@ -131,6 +133,7 @@ impl From<&RouteView> for RouteJson {
             name: view.name.to_string(),
             revision: view.revision,
             deny: view.deny,
+            unsaved: view.unsaved,
             cord: view.cord.as_ref().map(CordJson::from),
             stable: view.stable.as_ref().map(StableJson::from),
             canaries: view.canaries.iter().map(CanaryJson::from).collect(),

@@ -1,0 +1,248 @@
+//! Wiring, and nothing else: builds the parts in order, starts the threads, ends them in order.
+//!
+//! Everything that can fail for an operator's reason fails before the first connection is accepted: the store,
+//! the ports, the routing table.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use thiserror::Error;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+use crate::admin;
+use crate::config::{self, Config};
+use crate::control::{self, Clock, Command, Controller, Handle, Start, StartError, watch_file};
+use crate::metrics::Shards;
+use crate::proxy::listener::{self, BindError, Bound};
+use crate::proxy::{Phase, Setup, worker};
+use crate::routing::{EndpointIds, Live, Snapshot, Table, TableError};
+use crate::store::{Store, StoreError};
+
+mod life;
+
+#[derive(Debug, Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(
+        "admin: cannot bind {address}: {source}; stop what listens there or choose another [admin] listen"
+    )]
+    Admin { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error("cannot start a thread or its runtime: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A whole Andon, running.
+pub struct Running {
+    pub handle: Handle,
+    pub admin: SocketAddr,
+    /// Name and real address of each listener.
+    pub listeners: Vec<(String, SocketAddr)>,
+    phase: watch::Sender<Phase>,
+    ready: watch::Sender<admin::Phase>,
+    workers: Vec<JoinHandle<()>>,
+    control: JoinHandle<()>,
+    store: Store,
+}
+
+/// `andon run`: starts, follows the signals, ends after the drain.
+pub fn run(config: Config, path: &Path) -> ExitCode {
+    let running = match start(config, Some(path.to_owned())) {
+        Ok(running) => running,
+        Err(error) => {
+            tracing::error!(%error, "cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    match life::follow_signals(&running) {
+        Ok(()) => {
+            running.finish();
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for signals");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `path` is read again on reload; without one a reload is refused.
+pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError> {
+    let (admin, admin_address) = bind_admin(config.admin.listen)?;
+    let workers = config.workers.count;
+    let bound: Vec<Bound> =
+        config.listeners.iter().map(|one| listener::bind(one, workers)).collect::<Result<_, _>>()?;
+    let (store, loaded) = Store::open(&config.store)?;
+    let listeners = bound.iter().map(|one| (one.listener.name.to_string(), one.address)).collect();
+    let (epoch, shards) = (control::clock::process_start(), Shards::new(workers));
+    let live = Live::new(empty_snapshot(&config)?);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AppError::Thread)?;
+    // Publishes the first snapshot: no worker runs before there is something to route by.
+    let controller = runtime.block_on(Controller::new(Start {
+        config,
+        config_path: path.clone(),
+        store: store.clone(),
+        loaded,
+        live: live.clone(),
+        shards: shards.clone(),
+        clock: Clock::new(epoch),
+    }))?;
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let (ready, readiness) = watch::channel(admin::Phase::Starting);
+    let (handle, commands) = Handle::new();
+    let workers = spawn_workers(bound, workers, |index, listeners| Setup {
+        live: live.clone(),
+        shard: shards.worker(index),
+        listeners,
+        phase: phases.clone(),
+        epoch,
+        seed: fastrand::u64(..),
+    })?;
+    tracing::info!(address = %admin_address, "admin listening");
+    let face = Face { admin, handle: handle.clone(), readiness, phases, path };
+    let control = spawn_control(runtime, controller, commands, face)?;
+    ready.send_replace(admin::Phase::Serving);
+    Ok(Running { handle, admin: admin_address, listeners, phase, ready, workers, control, store })
+}
+
+impl Running {
+    /// No new connections; what is in flight may finish. `readyz` fails from here on.
+    pub fn drain(&self) {
+        self.ready.send_replace(admin::Phase::Draining);
+        self.phase.send_replace(Phase::Draining);
+    }
+
+    /// Whatever still runs ends now.
+    pub fn cut(&self) {
+        self.phase.send_replace(Phase::Cut);
+    }
+
+    pub fn has_drained(&self) -> bool {
+        self.workers.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Waits for the workers, then ends control and store, in this order: the last requests are still counted,
+    /// the last decision still stored.
+    pub fn finish(self) {
+        let Self { handle, phase, workers, control, store, .. } = self;
+        for worker in workers {
+            join(worker);
+        }
+        phase.send_replace(Phase::Cut);
+        drop(handle);
+        join(control);
+        if let Err(error) = store.close() {
+            tracing::error!(%error, "the store did not close well");
+        }
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
+    if thread.join().is_err() {
+        tracing::error!(thread = name, "ended by a panic");
+    }
+}
+
+fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+    let bind = || {
+        let socket = TcpListener::bind(address)?;
+        socket.set_nonblocking(true)?;
+        let real = socket.local_addr()?;
+        Ok((socket, real))
+    };
+    bind().map_err(|source| AppError::Admin { address, source })
+}
+
+/// What `Live` holds until the controller publishes: no route at all.
+fn empty_snapshot(config: &Config) -> Result<Snapshot, TableError> {
+    let nothing = Config { routes: Vec::new(), ..config.clone() };
+    let table = Table::build(&nothing, &mut Default::default(), &mut EndpointIds::default())?;
+    Ok(Snapshot::new(0, Arc::new(table), &[]))
+}
+
+fn spawn_workers(
+    bound: Vec<Bound>,
+    count: usize,
+    setup: impl Fn(usize, Vec<(config::Listener, TcpListener)>) -> Setup,
+) -> Result<Vec<JoinHandle<()>>, AppError> {
+    let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
+    for one in bound {
+        tracing::info!(listener = %one.listener.name, address = %one.address, "listening");
+        for (index, socket) in one.sockets.into_iter().enumerate() {
+            sockets[index].push((one.listener.clone(), socket));
+        }
+    }
+    let mut threads = Vec::with_capacity(count);
+    for (index, sockets) in sockets.into_iter().enumerate() {
+        let setup = setup(index, sockets);
+        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            if let Err(error) = worker::run(setup) {
+                tracing::error!(index, %error, "worker cannot run");
+            }
+        });
+        threads.push(thread.map_err(AppError::Thread)?);
+    }
+    Ok(threads)
+}
+
+/// What the control thread serves beside the controller.
+struct Face {
+    admin: TcpListener,
+    handle: Handle,
+    readiness: watch::Receiver<admin::Phase>,
+    phases: watch::Receiver<Phase>,
+    path: Option<PathBuf>,
+}
+
+fn spawn_control(
+    runtime: Runtime,
+    controller: Controller,
+    commands: mpsc::Receiver<Command>,
+    face: Face,
+) -> Result<JoinHandle<()>, AppError> {
+    // The controller ends when the last handle is gone: the face's, and that of `Running`.
+    let run = async move { tokio::join!(controller.run(commands), show(face)) };
+    let thread = thread::Builder::new().name("control".into());
+    thread
+        .spawn(move || {
+            runtime.block_on(run);
+        })
+        .map_err(AppError::Thread)
+}
+
+async fn show(face: Face) {
+    let Face { admin, handle, readiness, phases, path } = face;
+    let cut = |mut phases: watch::Receiver<Phase>| async move {
+        // An error means that the sender is gone, which is an end as well.
+        let _ = phases.wait_for(|phase| *phase == Phase::Cut).await;
+    };
+    let served = async {
+        let served = match tokio::net::TcpListener::from_std(admin) {
+            Ok(admin) => admin::serve(admin, handle.clone(), readiness, cut(phases.clone())).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = served {
+            tracing::error!(%error, "the admin API cannot be served");
+        }
+    };
+    let watched = async {
+        tokio::select! {
+            () = watch_file::run(path, handle.clone()) => {}
+            () = cut(phases.clone()) => {}
+        }
+    };
+    tokio::join!(served, watched);
+}
