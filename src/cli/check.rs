@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use super::remote::Output;
 use super::{Exit, Failure, output};
 use crate::config::{self, Config, Problems};
+use crate::metrics::slots::Slots;
+use crate::routing::{EndpointIds, Table};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -19,7 +21,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let loaded = match args.output {
         Output::Text => load(&args.config),
-        Output::Json => config::load(&args.config),
+        Output::Json => read(&args.config),
     };
     let exit = if loaded.is_ok() { Exit::Ok } else { Exit::Failure };
     match (args.output, loaded) {
@@ -33,7 +35,20 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 
 /// Reads the file and tells its problems on stderr.
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
-    config::load(path).inspect_err(|problems| output::complain(&problems.drawn(output::stderr_color())))
+    read(path).inspect_err(|problems| output::complain(&problems.drawn(output::stderr_color())))
+}
+
+/// A file that reads well can still ask for more than the routing index takes; that is told here too, and not
+/// first when it is to be served.
+fn read(path: &Path) -> Result<Config, Problems> {
+    let config = config::load(path)?;
+    match Table::build(&config, &mut Slots::default(), &mut EndpointIds::default()) {
+        Ok(_) => Ok(config),
+        Err(error) => {
+            let help = "split the route, or leave some of it out";
+            Err(Problems::of_file(&path.display().to_string(), error.to_string(), help))
+        }
+    }
 }
 
 fn print_list(problems: &Problems) -> Result<(), Failure> {

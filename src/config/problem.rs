@@ -71,8 +71,8 @@ impl Problems {
         Self { file: file.to_owned(), text: text.to_owned(), list, more }
     }
 
-    /// A problem with the file itself, before any of its text is known.
-    pub(super) fn of_file(file: &str, message: String, help: &str) -> Self {
+    /// A problem of the file as a whole, without a place in it.
+    pub fn of_file(file: &str, message: String, help: &str) -> Self {
         let label = "here".to_owned();
         let list = vec![Problem { span: 0..0, message, label, help: Some(help.to_owned()) }];
         Self::new(file, "", list, 0)
