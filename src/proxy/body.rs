@@ -229,9 +229,9 @@ impl Download {
 
     /// The last byte went by: the request is over, the connection is free.
     fn end(mut self) {
-        self.record.complete();
+        let now = self.record.complete();
         if let Some(connection) = self.connection.take() {
-            self.record.worker().pools.put_back(connection);
+            self.record.worker().pools.put_back(connection, now);
         }
     }
 }

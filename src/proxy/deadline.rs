@@ -1,7 +1,7 @@
 //! Deadlines at the price of a slab entry instead of a timer each.
 //!
 //! One task a worker looks at all pending deadlines every [`Deadlines::tick`] and wakes those that are due, so a
-//! deadline fires up to one tick late: good enough for "no answer within 15 s", and arming one costs a push and
+//! deadline fires up to two ticks late: good enough for "no answer within 15 s", and arming one costs a push and
 //! a removal. While nothing is pending the task sleeps. The number of deadlines is bounded by the number of
 //! connections and requests.
 
@@ -69,19 +69,19 @@ impl Deadlines {
         }
     }
 
-    fn insert(&self, entry: Entry) -> usize {
+    fn insert(&self, span: Duration, waker: Waker) -> usize {
         let mut entries = self.entries.borrow_mut();
         if entries.is_empty() {
             // The task was asleep, so the last look may be long ago.
             self.now.set(clock::now());
             self.armed.notify_one();
         }
-        entries.insert(entry)
+        entries.insert(Entry { at: self.now.get() + span + self.tick, fired: false, waker })
     }
 }
 
-/// One deadline. It counts from its first poll, which is when somebody first has to wait, so what is ready at
-/// once costs no look at the clock. Pending until its drop; can be restarted.
+/// One deadline. It counts from its first poll, which is when somebody first has to wait, and takes the time of
+/// the last look for now, so it reads no clock. Pending until its drop; can be restarted.
 #[derive(Debug)]
 pub(super) struct Deadline {
     deadlines: Rc<Deadlines>,
@@ -106,9 +106,7 @@ impl Deadline {
 
     pub(super) fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
         let Some(key) = self.key else {
-            let at = clock::now() + self.span;
-            self.key =
-                Some(self.deadlines.insert(Entry { at, fired: false, waker: context.waker().clone() }));
+            self.key = Some(self.deadlines.insert(self.span, context.waker().clone()));
             return Poll::Pending;
         };
         let mut entries = self.deadlines.entries.borrow_mut();

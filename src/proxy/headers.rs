@@ -24,7 +24,7 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const REQUEST_ID_MAX: usize = 128;
 
 /// Fields that end at every hop. `TE` and `Upgrade` too, but what we offer of them is put back.
-const HOP_BY_HOP: [HeaderName; 8] = [
+static HOP_BY_HOP: [HeaderName; HOPS] = [
     header::CONNECTION,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
@@ -34,6 +34,10 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
 ];
+
+const HOPS: usize = 8;
+/// Where `Connection` stands in the list.
+const CONNECTION_INDEX: usize = 0;
 
 pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
     HOP_BY_HOP.contains(name)
@@ -169,24 +173,37 @@ fn use_origin_form(parts: &mut Parts) {
     parts.uri = Uri::from(path);
 }
 
+/// Most messages have none of these fields, or `Connection: keep-alive` alone, so the names are walked once and
+/// the map is asked only for what was seen there.
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
+    let mut present = [false; HOPS];
+    for name in headers.keys() {
+        if let Some(index) = HOP_BY_HOP.iter().position(|hop| hop == name) {
+            present[index] = true;
+        }
+    }
+    if present[CONNECTION_INDEX] {
         for name in nominated(headers) {
             headers.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
+    for (name, present) in HOP_BY_HOP.iter().zip(present) {
+        if present {
+            headers.remove(name);
+        }
     }
 }
 
 /// Fields that `Connection` names, but for those that are never a hop's own: who names `Host` there is up to
-/// something, and framing is ours to decide.
+/// something, and framing is ours to decide. What every message says there names no field.
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values
-        .flat_map(|value| value.split(','))
-        .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
+        .flat_map(|value| value.split(',').map(str::trim))
+        .filter(|token| {
+            !["keep-alive", "close", "upgrade"].iter().any(|plain| token.eq_ignore_ascii_case(plain))
+        })
+        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
         .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH)
         .collect()
 }

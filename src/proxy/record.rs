@@ -24,6 +24,8 @@ pub(super) struct Record {
     started: Instant,
     head_us: Option<u64>,
     code: Option<u16>,
+    /// When the body had passed, if it did.
+    ended: Option<Instant>,
     /// Set when the end is known; a drop without it means that the client, or the drain, cut the request.
     outcome: Option<Outcome>,
 }
@@ -32,7 +34,19 @@ impl Record {
     pub(super) fn start(worker: &Rc<Worker>, decision: Decision, started: Instant) -> Self {
         worker.shard.slot(decision.slot).start(micros(worker.epoch, started));
         worker.pools.enter(decision.endpoint.id);
-        Self { worker: Rc::clone(worker), decision, started, head_us: None, code: None, outcome: None }
+        Self {
+            worker: Rc::clone(worker),
+            decision,
+            started,
+            head_us: None,
+            code: None,
+            ended: None,
+            outcome: None,
+        }
+    }
+
+    pub(super) fn started(&self) -> Instant {
+        self.started
     }
 
     pub(super) fn decision(&self) -> &Decision {
@@ -56,8 +70,11 @@ impl Record {
     }
 
     /// The response body was passed on to its end.
-    pub(super) fn complete(&mut self) {
+    pub(super) fn complete(&mut self) -> Instant {
+        let now = clock::now();
+        self.ended = Some(now);
         self.outcome = Some(if self.answered_with_error() { Outcome::ServerError } else { Outcome::Success });
+        now
     }
 
     /// The response body broke off by the upstream's doing.
@@ -84,7 +101,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let outcome = self.outcome.unwrap_or_else(|| self.cut());
-        let now = clock::now();
+        let now = self.ended.unwrap_or_else(clock::now);
         self.worker.pools.leave(self.decision.endpoint.id);
         self.worker.shard.slot(self.decision.slot).finish(&Finish {
             outcome,

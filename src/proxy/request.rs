@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -88,7 +88,7 @@ async fn forward(
     let outgoing = prepare(downstream, request, record.decision());
     let upgrade = outgoing.upgrade;
     let uploads = outgoing.body_state.clone();
-    match exchange(downstream, outgoing, record.decision()).await {
+    match exchange(downstream, outgoing, &record).await {
         Ok((response, connection)) => {
             record.head(response.status());
             match upgrade {
@@ -157,15 +157,17 @@ type Exchanged = (Response<Incoming>, UpstreamConnection);
 async fn exchange(
     downstream: &Downstream,
     outgoing: Outgoing,
-    decision: &Decision,
+    record: &Record,
 ) -> Result<Exchanged, ProxyError> {
     let Outgoing { mut request, upgrade, body_state } = outgoing;
-    let worker = &downstream.worker;
+    let (worker, decision) = (&downstream.worker, record.decision());
     let mut pooled = upgrade == Upgrade::No;
     loop {
         let taken = if pooled {
-            poll_fn(|context| Poll::Ready(worker.pools.take(decision.endpoint.id, clock::now(), context)))
-                .await
+            let take = |context: &mut Context<'_>| {
+                worker.pools.take(decision.endpoint.id, record.started(), context)
+            };
+            poll_fn(|context| Poll::Ready(take(context))).await
         } else {
             None
         };
