@@ -17,30 +17,24 @@ pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwar
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// A request id from outside is kept up to this length.
 const REQUEST_ID_MAX: usize = 128;
 
-/// Fields that end at every hop. `TE` and `Upgrade` too, but what we offer of them is put back.
-static HOP_BY_HOP: [HeaderName; HOPS] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TE,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-];
-
-const HOPS: usize = 8;
-/// Where `Connection` stands in the list.
-const CONNECTION_INDEX: usize = 0;
-
+/// Fields that end at every hop. `TE` and `Upgrade` too, but what we offer of them is put back. They are told
+/// apart by length first: a message has a dozen names, and none of these is the ordinary case.
 pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name)
+    let name = name.as_str();
+    match name.len() {
+        2 => name == "te",
+        7 => name == "upgrade",
+        10 => name == "connection" || name == "keep-alive",
+        16 => name == "proxy-connection",
+        17 => name == "transfer-encoding",
+        18 => name == "proxy-authenticate",
+        19 => name == "proxy-authorization",
+        _ => false,
+    }
 }
 
 /// Why a request is refused with 400 before it is routed.
@@ -173,24 +167,14 @@ fn use_origin_form(parts: &mut Parts) {
     parts.uri = Uri::from(path);
 }
 
-/// Most messages have none of these fields, or `Connection: keep-alive` alone, so the names are walked once and
-/// the map is asked only for what was seen there.
+/// Most messages have `Connection` at most: the names are walked once, and the map is asked only for those found.
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let mut present = [false; HOPS];
-    for name in headers.keys() {
-        if let Some(index) = HOP_BY_HOP.iter().position(|hop| hop == name) {
-            present[index] = true;
-        }
+    let nominated = if headers.contains_key(header::CONNECTION) { nominated(headers) } else { Vec::new() };
+    for name in nominated {
+        headers.remove(name);
     }
-    if present[CONNECTION_INDEX] {
-        for name in nominated(headers) {
-            headers.remove(name);
-        }
-    }
-    for (name, present) in HOP_BY_HOP.iter().zip(present) {
-        if present {
-            headers.remove(name);
-        }
+    while let Some(name) = headers.keys().find(|name| is_hop_by_hop(name)).cloned() {
+        headers.remove(name);
     }
 }
 
