@@ -2,5 +2,6 @@
 
 mod admin;
 mod cli;
+mod demo;
 mod fake_admin;
 mod tidy;
