@@ -34,10 +34,6 @@ pub(super) fn stderr_color() -> Color {
     color(io::stderr().is_terminal())
 }
 
-pub(super) fn stdout_is_terminal() -> bool {
-    io::stdout().is_terminal()
-}
-
 fn color(is_terminal: bool) -> Color {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");

@@ -65,6 +65,7 @@ fn bad_canary() -> Scene {
             name: "shop".into(),
             revision: 3,
             deny: false,
+            unsaved: false,
             cord: None,
             stable: Some(stable),
             canaries: vec![canary],

@@ -32,6 +32,7 @@ fn good() -> Summary {
         name: "shop".into(),
         revision: 4,
         deny: false,
+        unsaved: false,
         cord: Some(cord),
         stable: None,
         canaries: Vec::new(),
