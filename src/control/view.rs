@@ -71,7 +71,8 @@ pub struct VerdictView {
 /// What was seen of a variant in the last seconds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WindowView {
-    pub seconds: u32,
+    /// How long the window really is; 0 until there are two samples.
+    pub seconds: f64,
     pub requests: u64,
     /// Ended with upstream blame.
     pub failures: u64,
@@ -84,7 +85,7 @@ pub struct WindowView {
 
 impl WindowView {
     pub fn requests_per_second(&self) -> f64 {
-        if self.seconds == 0 { 0.0 } else { self.requests as f64 / f64::from(self.seconds) }
+        if self.seconds > 0.0 { self.requests as f64 / self.seconds } else { 0.0 }
     }
 
     /// `None`: no requests, no ratio.

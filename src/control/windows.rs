@@ -86,8 +86,7 @@ impl Windows {
             let oldest = newest.saturating_sub(WINDOW_SECONDS) % SAMPLES;
             let newest = newest % SAMPLES;
             let span_us = self.taken_us[newest] - self.taken_us[oldest];
-            view.seconds =
-                u32::try_from((span_us + SAMPLE_EVERY_US / 2) / SAMPLE_EVERY_US).unwrap_or(u32::MAX);
+            view.seconds = span_us as f64 / 1e6;
             view.requests = ring[newest].requests.saturating_sub(ring[oldest].requests);
             view.failures = ring[newest].failures.saturating_sub(ring[oldest].failures);
         }

@@ -94,7 +94,7 @@ fn a_route_is_shown_whole_and_in_stable_order() {
     assert!(answer.has_header("etag: \"7\""), "{}", answer.head);
     let window = |requests, per_second, failures, ratio| {
         format!(
-            r#"{{"seconds":10,"requests":{requests},"requests_per_second":{per_second},"failures":{failures},"error_ratio":{ratio},"in_flight":1,"p50_seconds":0.0009,"p95_seconds":0.0123,"p99_seconds":null}}"#
+            r#"{{"seconds":10.0,"requests":{requests},"requests_per_second":{per_second},"failures":{failures},"error_ratio":{ratio},"in_flight":1,"p50_seconds":0.0009,"p95_seconds":0.0123,"p99_seconds":null}}"#
         )
     };
     let expected = format!(

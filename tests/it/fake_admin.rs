@@ -201,7 +201,7 @@ fn canary(name: &str) -> CanaryView {
 
 fn window(requests: u64, failures: u64) -> WindowView {
     let (p50_us, p95_us, p99_us) = (Some(900), Some(12_300), None);
-    WindowView { seconds: 10, requests, failures, in_flight: 1, p50_us, p95_us, p99_us }
+    WindowView { seconds: 10.0, requests, failures, in_flight: 1, p50_us, p95_us, p99_us }
 }
 
 fn cord(by: &str, why: &str) -> Cord {

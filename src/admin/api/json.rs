@@ -73,7 +73,7 @@ pub struct VerdictJson {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WindowJson {
-    pub seconds: u32,
+    pub seconds: f64,
     pub requests: u64,
     pub requests_per_second: Option<f64>,
     pub failures: u64,

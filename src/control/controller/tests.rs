@@ -347,7 +347,7 @@ async fn windows_hold_the_last_ten_seconds() {
         rig.all_is_well();
     }
     let window = rig.canary().window;
-    assert_eq!((window.seconds, window.requests, window.failures), (10, 200, 0));
+    assert_eq!((window.seconds, window.requests, window.failures), (10.0, 200, 0));
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ const UNDECIDED: &str =
 
 fn window(requests: u64, failures: u64, p50_us: u64) -> WindowView {
     WindowView {
-        seconds: 10,
+        seconds: 10.0,
         requests,
         failures,
         in_flight: 2,
