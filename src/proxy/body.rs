@@ -21,6 +21,7 @@ use super::deadline::{Deadline, Deadlines};
 use super::early::Gate;
 use super::pool::UpstreamConnection;
 use super::record::Record;
+use crate::metrics::Outcome;
 
 /// An upstream that expects `100-continue` but never says it gets the body after this long.
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
@@ -34,8 +35,29 @@ pub(super) enum BodyState {
     Moving,
     /// Passed on to the end: the upstream connection can be used again.
     Ended,
-    BrokenOff,
+    /// The client went away.
+    Left,
+    Malformed,
     Stalled,
+}
+
+impl BodyState {
+    /// How the request ends if the client spoiled it, whatever the upstream said to that.
+    pub(super) fn spoiled(self) -> Option<Outcome> {
+        match self {
+            Self::Left => Some(Outcome::DownstreamGone),
+            Self::Malformed | Self::Stalled => Some(Outcome::DownstreamBad),
+            Self::Waiting | Self::Moving | Self::Ended => None,
+        }
+    }
+
+    fn of_error(error: &hyper::Error) -> Self {
+        let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+        let malformed = source.is_some_and(|source| {
+            matches!(source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+        });
+        if malformed { Self::Malformed } else { Self::Left }
+    }
 }
 
 /// The request body, on its way to the upstream.
@@ -92,7 +114,7 @@ impl Upload {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                self.state.set(BodyState::BrokenOff);
+                self.state.set(BodyState::of_error(&error));
                 Poll::Ready(Some(Err(io::Error::other(error))))
             }
             Poll::Ready(None) => {
@@ -159,6 +181,8 @@ struct Download {
     /// `None` once it went back to the pool, or has a task of its own because the upload still runs.
     connection: Option<UpstreamConnection>,
     record: Record,
+    /// Of the request body, where it still runs.
+    upload: Option<Rc<Cell<BodyState>>>,
     timeout: Duration,
     stalled: Deadline,
 }
@@ -176,13 +200,17 @@ impl ResponseBody {
         incoming: Incoming,
         connection: Option<UpstreamConnection>,
         record: Record,
+        upload: Option<Rc<Cell<BodyState>>>,
     ) -> Self {
         let timeout = record.decision().timeouts.body;
         let stalled = Deadline::after(&record.worker().deadlines, timeout);
-        Self {
-            kind: Kind::Streaming(Download { incoming, connection, record, timeout, stalled }),
-            busy: None,
+        let download = Download { incoming, connection, record, upload, timeout, stalled };
+        // hyper never polls a body that is over from the start, so its end is noticed here.
+        if download.incoming.is_end_stream() {
+            download.end();
+            return Self::empty();
         }
+        Self { kind: Kind::Streaming(download), busy: None }
     }
 
     pub(super) fn hold(&mut self, busy: Busy) {
@@ -222,7 +250,8 @@ impl Download {
     }
 
     fn broken_off(&mut self, error: io::Error) -> io::Error {
-        self.record.truncated();
+        let spoiled = self.upload.as_ref().and_then(|upload| upload.get().spoiled());
+        self.record.broken_off(spoiled.unwrap_or(Outcome::Truncated));
         self.connection = None;
         error
     }

@@ -25,7 +25,11 @@ pub(super) enum ProxyError {
     Protocol(#[source] hyper::Error),
     #[error("the upstream switched protocols without being asked")]
     UnaskedUpgrade,
-    #[error("the request body broke off")]
+    #[error("the upstream's answer has a transfer coding other than chunked")]
+    ForeignCoding,
+    #[error("the client left in the middle of its request")]
+    RequestCut,
+    #[error("the request body is malformed")]
     RequestBody,
     #[error("the request body stalled")]
     RequestBodyTimeout,
@@ -38,18 +42,21 @@ impl ProxyError {
             Self::ConnectTimeout => Outcome::ConnectTimeout,
             Self::ResponseTimeout => Outcome::ResponseTimeout,
             Self::Reset(_) => Outcome::Reset,
-            Self::Protocol(_) | Self::UnaskedUpgrade => Outcome::Protocol,
+            Self::Protocol(_) | Self::UnaskedUpgrade | Self::ForeignCoding => Outcome::Protocol,
+            Self::RequestCut => Outcome::DownstreamGone,
             Self::RequestBody | Self::RequestBodyTimeout => Outcome::DownstreamBad,
         }
     }
 
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::Connect(_) | Self::Reset(_) | Self::Protocol(_) | Self::UnaskedUpgrade => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::Connect(_)
+            | Self::Reset(_)
+            | Self::Protocol(_)
+            | Self::UnaskedUpgrade
+            | Self::ForeignCoding => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::RequestBody => StatusCode::BAD_REQUEST,
+            Self::RequestCut | Self::RequestBody => StatusCode::BAD_REQUEST,
             Self::RequestBodyTimeout => StatusCode::REQUEST_TIMEOUT,
         }
     }
@@ -57,7 +64,7 @@ impl ProxyError {
     /// Our own answer. The connection is closed where the request body may be half read.
     pub(super) fn into_response(self) -> Response<ResponseBody> {
         let mut response = answer(self.status(), &self.to_string());
-        if matches!(self, Self::RequestBody | Self::RequestBodyTimeout) {
+        if matches!(self, Self::RequestCut | Self::RequestBody | Self::RequestBodyTimeout) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -49,6 +49,9 @@ pub(super) fn fault(
     if second.is_some() {
         return Some("more than one Host");
     }
+    if has_foreign_coding(headers) {
+        return Some("the only Transfer-Encoding accepted is chunked");
+    }
     if host.is_none() && version == Version::HTTP_11 {
         return Some("a Host is needed");
     }
@@ -63,6 +66,13 @@ pub(super) fn fault(
         path if !path.starts_with('/') && path != "*" => Some("the path must begin with /"),
         _ => None,
     }
+}
+
+/// A coding other than chunked would lose its name with the rest of the hop's fields, and the bytes would be taken
+/// for plain on the other side.
+pub(super) fn has_foreign_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
 }
 
 /// The host that the client asked for, with its port if it gave one; an absolute target overrides the field.

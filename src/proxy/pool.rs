@@ -28,8 +28,10 @@ pub(super) type Driver = Connection<TokioIo<TcpStream>, RequestBody>;
 /// One connection to an endpoint: the handle that sends, and the state machine that must be polled.
 pub(super) struct UpstreamConnection {
     pub(super) sender: SendRequest<RequestBody>,
-    /// `None` once the connection has ended.
+    /// `None` once it was handed out.
     driver: Option<Box<Driver>>,
+    /// The state machine is done. It may still hold the socket, as after a switch of protocols.
+    ended: bool,
     endpoint: EndpointId,
     idle_timeout: Duration,
     /// It served a request before: if it fails now, the upstream may just have closed an idle connection.
@@ -50,6 +52,7 @@ impl UpstreamConnection {
         Self {
             sender,
             driver: Some(Box::new(driver)),
+            ended: false,
             endpoint,
             idle_timeout,
             reused: false,
@@ -61,14 +64,14 @@ impl UpstreamConnection {
     /// Lets the connection read and write. Its errors come out where the request or the body is waited for.
     pub(super) fn drive(&mut self, context: &mut Context<'_>) {
         if let Some(driver) = &mut self.driver
-            && Pin::new(driver).poll(context).is_ready()
+            && !self.ended
         {
-            self.driver = None;
+            self.ended = Pin::new(driver).poll(context).is_ready();
         }
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.driver.is_none()
+        self.ended || self.driver.is_none()
     }
 
     /// Hands the state machine out, to be driven elsewhere.
@@ -81,7 +84,7 @@ impl UpstreamConnection {
             return false;
         }
         self.drive(context);
-        self.driver.is_some() && self.sender.is_ready()
+        !self.has_ended() && self.sender.is_ready()
     }
 }
 

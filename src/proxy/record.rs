@@ -77,9 +77,9 @@ impl Record {
         now
     }
 
-    /// The response body broke off by the upstream's doing.
-    pub(super) fn truncated(&mut self) {
-        self.outcome = Some(Outcome::Truncated);
+    /// The response body broke off, because of `outcome`.
+    pub(super) fn broken_off(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
     }
 
     fn answered_with_error(&self) -> bool {

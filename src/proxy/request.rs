@@ -182,6 +182,9 @@ async fn exchange(
             {
                 return Err(ProxyError::UnaskedUpgrade);
             }
+            Ok(response) if headers::has_foreign_coding(response.headers()) => {
+                return Err(ProxyError::ForeignCoding);
+            }
             Ok(response) => return Ok((response, connection)),
             Err(failed) => failed,
         };
@@ -207,7 +210,8 @@ impl Failed {
     /// A request body that broke off or stalled is the client's doing, whatever the upstream said to it.
     fn into_error(self, body: Option<BodyState>) -> ProxyError {
         match (self, body) {
-            (_, Some(BodyState::BrokenOff)) => ProxyError::RequestBody,
+            (_, Some(BodyState::Left)) => ProxyError::RequestCut,
+            (_, Some(BodyState::Malformed)) => ProxyError::RequestBody,
             (_, Some(BodyState::Stalled)) => ProxyError::RequestBodyTimeout,
             (Self::TimedOut, _) => ProxyError::ResponseTimeout,
             (Self::Unsent(_), _) => ProxyError::Reset(None),
@@ -292,8 +296,8 @@ fn pass_down(
 ) -> Response<ResponseBody> {
     let (mut parts, incoming) = response.into_parts();
     headers::prepare_response(&mut parts.headers);
-    let uploading = body_state.is_some_and(|state| state.get() != BodyState::Ended);
-    let connection = if uploading {
+    let uploading = body_state.filter(|state| state.get() != BodyState::Ended);
+    let connection = if uploading.is_some() {
         // The answer came before the request was through. Both go on, each at its own pace: the connection gets
         // a task of its own, so that a client which reads nothing until it has sent everything is not stuck.
         if let Some(driver) = connection.take_driver() {
@@ -304,7 +308,7 @@ fn pass_down(
     } else {
         Some(connection)
     };
-    Response::from_parts(parts, ResponseBody::streaming(incoming, connection, record))
+    Response::from_parts(parts, ResponseBody::streaming(incoming, connection, record, uploading))
 }
 
 /// The upstream agreed to switch. Bytes move only once hyper has sent our 101.

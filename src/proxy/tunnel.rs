@@ -58,9 +58,13 @@ pub(super) async fn run(worker: &Worker, mut downstream: TcpStream, early: &[u8]
 
 /// The bare socket, and what was read from it behind the 101.
 async fn take_socket(mut upstream: UpstreamConnection) -> Option<(TcpStream, Vec<u8>)> {
-    let mut driver: Box<Driver> = upstream.take_driver()?;
     // With the switch hyper's part is over, and its state machine ends.
-    (&mut *driver).await.ok()?;
+    std::future::poll_fn(|context| {
+        upstream.drive(context);
+        if upstream.has_ended() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    let driver: Box<Driver> = upstream.take_driver()?;
     let parts = driver.into_parts();
     Some((parts.io.into_inner(), parts.read_buf.to_vec()))
 }

@@ -129,8 +129,7 @@ fn reload_prints_what_is_wrong_with_the_file() {
 
 #[test]
 fn nobody_listening_is_exit_5_with_what_to_do_next() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let url = format!("http://{free}");
+    let url = format!("http://{}", crate::support::port::free());
     let message =
         format!("no answer from {url}: connection refused; is andon running? set --admin URL or ANDON_ADMIN");
     for verb in [

@@ -1,7 +1,40 @@
 //! What a user meets, and what the house demands: one binary, so the library is linked once.
+//!
+//! `support` holds both ends of the sockets around a real `andon run`; the modules that use it are one behaviour
+//! each, seen from the outer face alone: a configuration file, sockets and bytes.
+
+#[cfg(test)]
+mod support;
 
 mod admin;
 mod cli;
 mod demo;
 mod fake_admin;
 mod tidy;
+
+#[cfg(test)]
+mod bodies;
+#[cfg(test)]
+mod departures;
+#[cfg(test)]
+mod early;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod forwarding;
+#[cfg(test)]
+mod immune;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
+mod pooling;
+#[cfg(test)]
+mod routes;
+#[cfg(test)]
+mod signals;
+#[cfg(test)]
+mod split;
+#[cfg(test)]
+mod survival;
+#[cfg(test)]
+mod websocket;

@@ -1,0 +1,153 @@
+//! Bodies pass through as they come: of any length, in both framings, both ways, at the same time.
+
+use crate::support::{Andon, Manual, OK, Server, Wire, get, get_with};
+
+const LARGE: usize = 8 * 1024 * 1024;
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut dice = fastrand::Rng::with_seed(length as u64);
+    std::iter::repeat_with(|| dice.u8(..)).take(length).collect()
+}
+
+fn chunked(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for chunk in bytes.chunks(60_000) {
+        out.extend(format!("{:x}\r\n", chunk.len()).bytes());
+        out.extend(chunk);
+        out.extend(b"\r\n");
+    }
+    out.extend(b"0\r\n\r\n");
+    out
+}
+
+const SIZED: &str = "Content-Length: 8388608";
+const CHUNKED: &str = "Transfer-Encoding: chunked";
+
+fn framed(framing: &str, bytes: &[u8]) -> Vec<u8> {
+    if framing == CHUNKED { chunked(bytes) } else { bytes.to_vec() }
+}
+
+#[test]
+fn eight_mebibytes_arrive_intact_each_way_in_both_framings() {
+    for (up, down) in [(SIZED, CHUNKED), (CHUNKED, SIZED)] {
+        let upstream = Server::start(move |request| {
+            let body = framed(down, &request.body);
+            [format!("HTTP/1.1 200 OK\r\n{down}\r\n\r\n").into_bytes(), body].concat()
+        });
+        let andon = Andon::before(upstream.address);
+        let body = noise(LARGE);
+        let mut client = andon.connect();
+        client.send(format!("PUT / HTTP/1.1\r\nHost: a\r\n{up}\r\n\r\n"));
+        client.send(framed(up, &body));
+        let answer = client.response();
+        let got = upstream.request();
+        assert!(got.whole && got.body == body, "up, {up}");
+        assert!(answer.whole && answer.body == body, "down, {down}");
+        assert_eq!((got.is_chunked(), answer.is_chunked()), (up == CHUNKED, down == CHUNKED));
+    }
+}
+
+/// An exchange under way: client, its request at the upstream.
+fn begun(andon: &Andon, upstream: &Manual, request: &str) -> (Wire, Wire) {
+    let mut client = andon.connect();
+    client.send(request);
+    let mut peer = upstream.accept();
+    peer.read_until("\r\n\r\n");
+    (client, peer)
+}
+
+#[test]
+fn the_upstream_sees_the_first_bytes_before_the_client_sends_the_next() {
+    let upstream = Manual::start();
+    let andon = Andon::before(upstream.address);
+    for (framing, first, next) in
+        [(CHUNKED, "5\r\nfirst\r\n", "4\r\nnext\r\n0\r\n\r\n"), ("Content-Length: 9", "first", "next")]
+    {
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n");
+        let (mut client, mut peer) = begun(&andon, &upstream, &head);
+        client.send(first);
+        peer.read_until("first");
+        client.send(next);
+        peer.read_until("next");
+        peer.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+        assert_eq!(client.response().text(), "ok");
+    }
+}
+
+#[test]
+fn the_client_sees_the_first_bytes_before_the_upstream_sends_the_next() {
+    let upstream = Manual::start();
+    let andon = Andon::before(upstream.address);
+    for (framing, first, next) in
+        [(CHUNKED, "5\r\nfirst\r\n", "4\r\nnext\r\n0\r\n\r\n"), ("Content-Length: 9", "first", "next")]
+    {
+        let (mut client, mut peer) = begun(&andon, &upstream, &get("/"));
+        peer.send(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{framing}\r\n\r\n{first}"));
+        client.read_until("first");
+        peer.send(next);
+        client.read_until("next");
+    }
+}
+
+#[test]
+fn trailers_of_a_request_reach_the_upstream() {
+    let upstream = Server::start(|_| OK.into());
+    Andon::before(upstream.address).exchange(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
+         2\r\nhi\r\n0\r\nX-Sum: 42\r\n\r\n",
+    );
+    let got = upstream.request();
+    assert_eq!(got.text(), "hi");
+    assert_eq!(got.trailers, [("x-sum".to_owned(), "42".to_owned())]);
+}
+
+#[test]
+fn trailers_of_an_answer_reach_a_client_that_takes_them() {
+    let upstream = Server::start(|_| {
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 42\r\n\r\n".into()
+    });
+    let andon = Andon::before(upstream.address);
+    let answer = andon.exchange(get_with("/", "TE: trailers\r\nConnection: TE\r\n"));
+    assert_eq!(answer.text(), "hi");
+    assert_eq!(answer.trailers, [("x-sum".to_owned(), "42".to_owned())]);
+    assert_eq!(upstream.request().field("te"), Some("trailers"));
+}
+
+#[test]
+fn an_answer_that_ends_with_its_connection_arrives_whole() {
+    let upstream = Manual::start();
+    let andon = Andon::before(upstream.address);
+    let (mut client, mut peer) = begun(&andon, &upstream, &get("/"));
+    peer.send("HTTP/1.1 200 OK\r\n\r\nall of it");
+    drop(peer);
+    let answer = client.response();
+    assert!(answer.whole && answer.is_chunked() && answer.text() == "all of it", "{answer:?}");
+    andon.wait_for_outcome("success", 1.0);
+}
+
+#[test]
+fn an_answer_may_start_while_the_upload_goes_on() {
+    let upstream = Manual::start();
+    let andon = Andon::before(upstream.address);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000005\r\n\r\nfirst";
+    let (mut client, mut peer) = begun(&andon, &upstream, head);
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nearly");
+    client.read_until("early");
+    client.send("x".repeat(999_996) + "last");
+    peer.read_until("last");
+    peer.send(" bird");
+    client.read_until(" bird");
+    andon.wait_for_outcome("success", 1.0);
+}
+
+#[test]
+fn an_answer_that_refuses_the_upload_reaches_the_client() {
+    let upstream = Manual::start();
+    let andon = Andon::before(upstream.address);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000005\r\n\r\nfirst";
+    let (mut client, mut peer) = begun(&andon, &upstream, head);
+    peer.send("HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 4\r\n\r\nless");
+    drop(peer);
+    let answer = client.response();
+    assert_eq!((answer.status(), answer.text()), (413, "less"));
+}

@@ -1,0 +1,273 @@
+//! The real andon: a directory with its file and store, and the process that runs there.
+
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::admin::{self, Reply};
+use super::message::Message;
+use super::wait::{self, PATIENCE};
+use super::wire::Wire;
+
+/// Where an andon lives. It outlives the process, so that another one can be started in its place.
+#[derive(Clone)]
+pub(crate) struct Site {
+    dir: Rc<TempDir>,
+    /// Of the listener, e.g. `127.0.0.1:0`.
+    pub(crate) address: String,
+    pub(crate) workers: usize,
+    /// More keys of the listener.
+    pub(crate) listener: &'static str,
+}
+
+impl Site {
+    /// With these upstreams and routes, one worker and a store of its own.
+    pub(crate) fn new(body: &str) -> Self {
+        Self::with_listener("", body)
+    }
+
+    pub(crate) fn with_listener(listener: &'static str, body: &str) -> Self {
+        let dir = tempfile::Builder::new().prefix("andon-test-").tempdir().expect("a temporary directory");
+        let site = Self { dir: Rc::new(dir), address: "127.0.0.1:0".to_owned(), workers: 1, listener };
+        site.write(body);
+        site
+    }
+
+    /// Writes the file anew. It appears at once and whole.
+    pub(crate) fn write(&self, body: &str) {
+        let Self { address, workers, listener, .. } = self;
+        let text = format!(
+            "[workers]\ncount = {workers}\n[admin]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"andon.db\"\n\
+             [[listener]]\nname = \"public\"\naddress = \"{address}\"\n{listener}\n{body}"
+        );
+        let draft = self.dir.path().join("draft");
+        std::fs::write(&draft, text).expect("the directory is ours");
+        std::fs::rename(draft, self.file()).expect("the directory is ours");
+    }
+
+    /// Where its store is.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.dir.path().join("andon.db")
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("andon.toml")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_andon"));
+        command.arg("run").arg("-c").arg(self.file()).stdin(Stdio::null());
+        command.env("ANDON_LOG", "info").env("ANDON_LOG_FORMAT", "json");
+        command
+    }
+
+    #[track_caller]
+    pub(crate) fn start(&self) -> Andon {
+        let mut child = self.command().stderr(Stdio::piped()).spawn().expect("the binary is built");
+        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let log = Log { lines, read: RefCell::default() };
+        let mut andon = Andon { child, log, address: nowhere, admin: nowhere };
+        andon.address = andon.log.address("listener");
+        andon.admin = andon.log.address("admin");
+        wait::until("andon is ready", || (andon.ask("GET", "/readyz", "").status == 200).then_some(()));
+        andon
+    }
+
+    /// Runs it where it cannot start.
+    #[track_caller]
+    pub(crate) fn start_in_vain(&self) -> Output {
+        let mut child =
+            self.command().stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is built");
+        wait::until("an andon that cannot start ends", || child.try_wait().expect("it is our child"));
+        child.wait_with_output().expect("it is our child")
+    }
+}
+
+/// A running andon. Killed on drop.
+pub(crate) struct Andon {
+    child: Child,
+    log: Log,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Andon {
+    #[track_caller]
+    pub(crate) fn start(body: &str) -> Self {
+        Site::new(body).start()
+    }
+
+    /// In front of one upstream, route `shop`.
+    #[track_caller]
+    pub(crate) fn before(upstream: SocketAddr) -> Self {
+        Self::start(&lone(upstream, ""))
+    }
+
+    /// Route `shop`, split.
+    #[track_caller]
+    pub(crate) fn between(stable: SocketAddr, canary: SocketAddr, weight: &str) -> Self {
+        Self::start(&split(stable, canary, weight, ""))
+    }
+
+    #[track_caller]
+    pub(crate) fn connect(&self) -> Wire {
+        Wire::connect(self.address)
+    }
+
+    /// One exchange on a connection of its own.
+    #[track_caller]
+    pub(crate) fn exchange(&self, request: impl AsRef<[u8]>) -> Message {
+        let mut wire = self.connect();
+        wire.send(request);
+        wire.response()
+    }
+
+    #[track_caller]
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> Reply {
+        admin::ask(self.admin, method, path, body)
+    }
+
+    #[track_caller]
+    pub(crate) fn shop(&self) -> Value {
+        self.ask("GET", "/api/v1/routes/shop", "").ok()
+    }
+
+    /// Sets the aim of the canary of route `shop`.
+    #[track_caller]
+    pub(crate) fn set_weight(&self, weight: &str) -> Reply {
+        let body = json!({ "weight": weight, "why": "a test", "by": "ann" });
+        self.ask("PUT", "/api/v1/routes/shop/weight", &body.to_string())
+    }
+
+    #[track_caller]
+    pub(crate) fn metrics(&self) -> String {
+        let reply = self.ask("GET", "/metrics", "");
+        assert_eq!(reply.status, 200);
+        reply.message.text().to_owned()
+    }
+
+    /// The sum over all series with these labels.
+    #[track_caller]
+    pub(crate) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let text = self.metrics();
+        admin::sum(&text, name, labels).unwrap_or_else(|| panic!("no {name} with {labels:?} in:\n{text}"))
+    }
+
+    /// Waits until so many requests ended this way, and none is in flight.
+    #[track_caller]
+    pub(crate) fn wait_for_outcome(&self, outcome: &str, count: f64) {
+        wait::until(&format!("{count} requests end as {outcome}; {:?}", self.outcomes()), || {
+            let ended = self.metric("andon_outcomes_total", &[("outcome", outcome)]) >= count;
+            (ended && self.metric("andon_requests_in_flight", &[]) == 0.0).then_some(())
+        });
+        assert_eq!(self.metric("andon_outcomes_total", &[("outcome", outcome)]), count, "{outcome}");
+        assert_eq!(self.metric("andon_outcomes_total", &[]), self.metric("andon_requests_total", &[]));
+    }
+
+    /// What was counted so far, for messages.
+    pub(crate) fn outcomes(&self) -> Vec<String> {
+        let text = self.metrics();
+        let counted = |line: &&str| line.starts_with("andon_outcomes_total") && !line.ends_with(" 0");
+        text.lines().filter(counted).map(str::to_owned).collect()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").arg("-c").arg(kill).status().expect("there is a shell");
+        assert!(status.success(), "andon has ended already: {}", self.log.text());
+    }
+
+    /// Ends it without a chance to save anything.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        wait::until("andon ends", || self.child.try_wait().expect("it is our child"))
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.text()
+    }
+}
+
+impl Drop for Andon {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("andon's log:\n{}", self.log.text());
+        }
+    }
+}
+
+/// What it wrote to stderr, line by line.
+struct Log {
+    lines: Receiver<String>,
+    read: RefCell<Vec<String>>,
+}
+
+impl Log {
+    fn text(&self) -> String {
+        let mut read = self.read.borrow_mut();
+        read.extend(self.lines.try_iter());
+        read.join("\n")
+    }
+
+    /// Of the line that says that a listener, or the admin listener, listens.
+    #[track_caller]
+    fn address(&self, kind: &str) -> SocketAddr {
+        loop {
+            let found = self.read.borrow().iter().find_map(|line| listening(line, kind));
+            if let Some(address) = found {
+                return address;
+            }
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => self.read.borrow_mut().push(line),
+                Err(_) => panic!("andon does not listen:\n{}", self.text()),
+            }
+        }
+    }
+}
+
+fn listening(line: &str, kind: &str) -> Option<SocketAddr> {
+    let event: Value = serde_json::from_str(line).ok()?;
+    let address = event.get("address")?.as_str()?.parse().ok()?;
+    let is_admin = event.get("listener").is_none_or(|name| name == "admin");
+    let listens = event["message"].as_str()?.contains("listening");
+    (listens && is_admin == (kind == "admin")).then_some(address)
+}
+
+/// `[[upstream]]` and a route `shop` with it as stable. `more` are keys of the upstream.
+pub(crate) fn lone(upstream: SocketAddr, more: &str) -> String {
+    format!(
+        "[[upstream]]\nname = \"stable\"\nendpoints = [\"{upstream}\"]\n{more}\n\
+         [[route]]\nname = \"shop\"\nstable = \"stable\"\n"
+    )
+}
+
+/// A route `shop` with a canary. `more` are keys of the canary, then other tables of the route.
+pub(crate) fn split(stable: SocketAddr, canary: SocketAddr, weight: &str, more: &str) -> String {
+    format!(
+        "[[upstream]]\nname = \"stable\"\nendpoints = [\"{stable}\"]\n\
+         [[upstream]]\nname = \"next\"\nendpoints = [\"{canary}\"]\n\
+         [[route]]\nname = \"shop\"\nstable = \"stable\"\n\
+         [[route.canary]]\nupstream = \"next\"\nweight = \"{weight}\"\n{more}\n"
+    )
+}
