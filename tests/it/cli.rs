@@ -185,7 +185,7 @@ fn wrong_usage_is_exit_2_and_says_what_is_right() {
         (&["status", "--admin", "https://localhost"], "http://HOST:PORT"),
         (&["decisions", "--limit", "0"], "1..=1000"),
         (&["run"], "--config"),
-        (&["demo", "--for", "1s"], "from 5s to 1h"),
+        (&["demo", "--for", "1s"], "from 10s to 10m"),
         (&["nope"], "nope"),
         (&[], "Usage"),
     ] {

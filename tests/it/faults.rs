@@ -57,6 +57,12 @@ fn a_head_that_breaks_off_is_502() {
 }
 
 #[test]
+fn an_answer_in_a_coding_that_would_get_lost_is_502() {
+    let coded = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+    check(faced("", |mut peer| peer.send(coded)), 502, "protocol");
+}
+
+#[test]
 fn no_answer_in_time_is_504_and_ends_the_upstream_connection() {
     let mut held = None;
     let faced = faced(r#"response_timeout = "300ms""#, |peer| held = Some(peer));
