@@ -10,6 +10,7 @@ mod admin;
 mod cli;
 mod demo;
 mod fake_admin;
+mod readme;
 mod tidy;
 
 #[cfg(test)]
