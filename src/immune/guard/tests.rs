@@ -343,7 +343,9 @@ proptest! {
             prop_assert!(!sentence.contains("NaN") && !sentence.contains("inf"), "{}", sentence);
             if let Verdict::Unhealthy(finding) = guard.verdict() {
                 prop_assert!(finding.seconds.is_finite() && finding.odds.is_finite());
-                prop_assert!(finding.evidence()["canary"]["failed_ratio"].is_number());
+                // Sums that reached the end of u64 stand still, and a window between two of them is empty.
+                let empty = finding.canary.requests == 0;
+                prop_assert!(empty || finding.evidence()["canary"]["failed_ratio"].is_number());
             }
             if at == restart_at {
                 guard.restart();
