@@ -183,7 +183,7 @@ impl Problem {
     }
 
     fn store_down(cause: &str) -> Self {
-        let detail = format!("a raise must be stored before it takes effect, and that failed: {cause}");
+        let detail = format!("nothing was changed: {cause}");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-down", "The store does not answer", detail)
     }
 

@@ -26,9 +26,11 @@ pub async fn run(path: Option<PathBuf>, handle: Handle) {
         if now.is_none() || now == seen {
             continue;
         }
-        seen = now;
-        if matches!(handle.reload().await, Err(Refusal::Gone)) {
-            return;
+        match handle.reload().await {
+            Err(Refusal::Gone) => return,
+            // Not for the file's sake: it is tried again at the next look.
+            Err(Refusal::StoreDown(_)) => {}
+            Ok(_) | Err(_) => seen = now,
         }
     }
 }

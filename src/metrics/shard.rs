@@ -180,16 +180,18 @@ pub enum Refused {
     NoRoute,
     Denied,
     BadRequest,
+    SlowHead,
 }
 
 impl Refused {
-    pub const ALL: [Self; 3] = [Self::NoRoute, Self::Denied, Self::BadRequest];
+    pub const ALL: [Self; 4] = [Self::NoRoute, Self::Denied, Self::BadRequest, Self::SlowHead];
 
     pub fn label(self) -> &'static str {
         match self {
             Self::NoRoute => "no_route",
             Self::Denied => "denied",
             Self::BadRequest => "bad_request",
+            Self::SlowHead => "slow_head",
         }
     }
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::connection::Busy;
+use super::connection::{Busy, Downstream};
 use super::deadline::{Deadline, Deadlines};
 use super::early::Gate;
 use super::pool::UpstreamConnection;
@@ -72,23 +72,31 @@ pub(super) struct Upload {
     gate: Option<(Gate, Deadline)>,
     timeout: Duration,
     stalled: Deadline,
+    /// The connection is not idle while an upload runs, even if its answer is through.
+    _busy: Busy,
+}
+
+/// What an upload needs to know of its connection.
+pub(super) struct UploadSetup<'a> {
+    /// Between two reads.
+    pub(super) timeout: Duration,
+    pub(super) deadlines: &'a Rc<Deadlines>,
+    pub(super) gate: Option<Gate>,
+    pub(super) downstream: &'a Rc<Downstream>,
 }
 
 impl RequestBody {
-    /// `timeout` is that between two reads. The state can be watched; there is none of an empty body.
-    pub(super) fn new(
-        incoming: Incoming,
-        timeout: Duration,
-        deadlines: &Rc<Deadlines>,
-        gate: Option<Gate>,
-    ) -> (Self, Option<Rc<Cell<BodyState>>>) {
+    /// The state can be watched; there is none of an empty body.
+    pub(super) fn new(incoming: Incoming, setup: UploadSetup<'_>) -> (Self, Option<Rc<Cell<BodyState>>>) {
+        let UploadSetup { timeout, deadlines, gate, downstream } = setup;
         if incoming.is_end_stream() {
             return (Self::Empty, None);
         }
         let state = Rc::new(Cell::new(BodyState::Waiting));
         let gate = gate.map(|gate| (gate, Deadline::after(deadlines, CONTINUE_WAIT)));
         let stalled = Deadline::after(deadlines, timeout);
-        let upload = Upload { incoming, state: Rc::clone(&state), gate, timeout, stalled };
+        let _busy = downstream.hold();
+        let upload = Upload { incoming, state: Rc::clone(&state), gate, timeout, stalled, _busy };
         (Self::Streaming(Box::new(upload)), Some(state))
     }
 
@@ -109,7 +117,8 @@ impl Upload {
         match Pin::new(&mut self.incoming).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.stalled.restart(self.timeout);
-                let ended = self.incoming.is_end_stream();
+                // hyper asks for nothing behind trailers.
+                let ended = frame.is_trailers() || self.incoming.is_end_stream();
                 self.state.set(if ended { BodyState::Ended } else { BodyState::Moving });
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -129,6 +138,15 @@ impl Upload {
                 self.state.set(BodyState::Waiting);
                 Poll::Pending
             }
+        }
+    }
+}
+
+impl Drop for Upload {
+    /// Nobody asks the client for more, so from here on nobody waits for it.
+    fn drop(&mut self) {
+        if self.state.get() == BodyState::Waiting {
+            self.state.set(BodyState::Moving);
         }
     }
 }

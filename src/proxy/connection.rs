@@ -26,6 +26,7 @@ use super::tunnel::{self, Tunnel};
 use super::worker::Worker;
 use super::{early, request};
 use crate::config::Listener;
+use crate::metrics::shard::Refused;
 
 /// Request head, all bytes together.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -56,6 +57,8 @@ pub(super) struct Downstream {
     pub(super) forwarded_for: HeaderValue,
     pub(super) hints: SyncSender<Box<[u8]>>,
     stage: Cell<Stage>,
+    /// Requests, answers and uploads under way: a [`Busy`] each.
+    serving: Cell<u32>,
     watch: RefCell<Deadline>,
     tunnel: RefCell<Option<Tunnel>>,
     /// An answer of unknown length to an HTTP/1.0 client ends where the connection ends.
@@ -66,7 +69,7 @@ pub(super) struct Downstream {
 
 impl Downstream {
     pub(super) fn trusts(&self, address: IpAddr) -> bool {
-        self.listener.trusted_proxies.iter().any(|network| network.contains(&address))
+        trusts(&self.listener, address)
     }
 
     /// After the answer, whose status must be 101, the connection becomes this tunnel.
@@ -76,8 +79,14 @@ impl Downstream {
 
     /// A request is here; the returned guard lives as long as its response body.
     pub(super) fn begin_request(self: &Rc<Self>, version: Version) -> Busy {
-        self.stage.set(Stage::Busy);
         self.ends_by_close.set(version == Version::HTTP_10);
+        self.hold()
+    }
+
+    /// The connection stays busy for as long as the guard lives.
+    pub(super) fn hold(self: &Rc<Self>) -> Busy {
+        self.serving.set(self.serving.get() + 1);
+        self.stage.set(Stage::Busy);
         Busy(Rc::clone(self))
     }
 
@@ -98,7 +107,8 @@ impl Downstream {
     }
 }
 
-/// Held while a request is served. Dropping it makes the connection idle.
+/// Held while a request is served, and by an upload that may outlive its answer. When the last one is dropped the
+/// connection is idle.
 pub(super) struct Busy(Rc<Downstream>);
 
 impl Busy {
@@ -111,7 +121,11 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.enter(Stage::Idle);
+        let left = self.0.serving.get() - 1;
+        self.0.serving.set(left);
+        if left == 0 {
+            self.0.enter(Stage::Idle);
+        }
     }
 }
 
@@ -136,7 +150,13 @@ pub(super) async fn serve(worker: Rc<Worker>, listener: Rc<Listener>, stream: Tc
             draining = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
-        Pin::new(&mut connection).poll(context).map(|_| true)
+        Pin::new(&mut connection).poll(context).map(|result| {
+            if result.is_err_and(|error| error.is_parse()) {
+                // hyper has answered 400, 414 or 431; it never became a request of ours.
+                downstream.worker.shard.refuse(Refused::BadRequest);
+            }
+            true
+        })
     })
     .await;
     let parts = connection.into_parts();
@@ -155,7 +175,7 @@ fn open(
 ) -> (Rc<Downstream>, Receiver<Box<[u8]>>) {
     let (hints, receiver) = sync_channel(early::HINTS_MAX);
     let watch = Deadline::after(&worker.connection_deadlines, listener.header_timeout);
-    let peer_trusted = listener.trusted_proxies.iter().any(|network| network.contains(&peer.ip()));
+    let peer_trusted = trusts(&listener, peer.ip());
     let address = HeaderValue::from_str(&peer.ip().to_canonical().to_string());
     let downstream = Downstream {
         worker,
@@ -165,6 +185,7 @@ fn open(
         forwarded_for: address.expect("an IP address is a valid header value"),
         hints,
         stage: Cell::new(Stage::Idle),
+        serving: Cell::new(0),
         watch: RefCell::new(watch),
         tunnel: RefCell::new(None),
         ends_by_close: Cell::new(false),
@@ -173,15 +194,22 @@ fn open(
     (Rc::new(downstream), receiver)
 }
 
+/// An IPv4 peer of a listener for both families shows as `::ffff:10.0.0.1`, and is written as `10.0.0.0/8`.
+fn trusts(listener: &Listener, address: IpAddr) -> bool {
+    listener.trusted_proxies.iter().any(|network| network.contains(&address.to_canonical()))
+}
+
 /// Ends the socket so that the client can tell a whole answer from a cut one.
 async fn close(downstream: &Downstream, mut stream: TcpStream, ended: bool) {
-    if downstream.reset.get() {
+    let cut = !ended && matches!(downstream.stage.get(), Stage::Busy | Stage::Blocked);
+    if downstream.reset.get() || (cut && downstream.ends_by_close.get()) {
         // Linger zero makes the close a reset. If it fails, the plain close is all there is.
         let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         return;
     }
     if !ended {
         if downstream.stage.get() == Stage::Head {
+            downstream.worker.shard.refuse(Refused::SlowHead);
             let _ = stream
                 .try_write(b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         }
@@ -208,10 +236,11 @@ impl Socket {
     /// Hints are small and the socket's buffer is empty at a boundary; a hint that does not fit is dropped whole
     /// or, if it was taken in part, breaks the connection.
     fn write_hints(&mut self) -> io::Result<()> {
-        if !self.at_boundary {
-            return Ok(());
-        }
         while let Ok(hint) = self.hints.try_recv() {
+            if !self.at_boundary {
+                // The answer before this one is still going out. Kept, the hint could land behind its own head.
+                continue;
+            }
             match self.io.inner().try_write(&hint) {
                 Ok(written) if written == hint.len() => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -226,7 +255,11 @@ impl Socket {
         self.at_boundary = false;
         match (&result, self.downstream.stage.get()) {
             (Poll::Pending, stage) if stage != Stage::Blocked => self.downstream.enter(Stage::Blocked),
-            (Poll::Ready(_), Stage::Blocked) => self.downstream.enter(Stage::Busy),
+            (Poll::Ready(_), Stage::Blocked) if self.downstream.serving.get() > 0 => {
+                self.downstream.enter(Stage::Busy);
+            }
+            // hyper may hold the tail of an answer whose body is long gone: then nobody is served any more.
+            (Poll::Ready(_), Stage::Blocked) => self.downstream.enter(Stage::Idle),
             (Poll::Ready(_), Stage::Idle) => self.downstream.enter(Stage::Idle),
             _ => {}
         }

@@ -56,7 +56,9 @@ impl ProxyError {
             | Self::UnaskedUpgrade
             | Self::ForeignCoding => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::RequestCut | Self::RequestBody => StatusCode::BAD_REQUEST,
+            // Nobody is there to read it: 499, as for every client that left.
+            Self::RequestCut => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+            Self::RequestBody => StatusCode::BAD_REQUEST,
             Self::RequestBodyTimeout => StatusCode::REQUEST_TIMEOUT,
         }
     }

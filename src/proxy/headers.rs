@@ -58,6 +58,10 @@ pub(super) fn fault(
     if host.is_some_and(|host| host.to_str().is_err()) {
         return Some("Host is not plain text");
     }
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        // Who reads it as a host and who as a user would route and serve two different sites.
+        return Some("the target must not name a user");
+    }
     if method == Method::CONNECT {
         return Some("CONNECT is not served");
     }
@@ -85,7 +89,7 @@ pub(super) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
 
 /// The client behind the proxies that we trust: from the right, the first address that is not one of theirs.
 pub(super) fn client(downstream: &Downstream, headers: &HeaderMap) -> IpAddr {
-    let peer = downstream.peer.ip();
+    let peer = downstream.peer.ip().to_canonical();
     if !downstream.peer_trusted {
         return peer;
     }
@@ -93,7 +97,7 @@ pub(super) fn client(downstream: &Downstream, headers: &HeaderMap) -> IpAddr {
     let hops = headers.get_all(X_FORWARDED_FOR).iter().rev().filter_map(|value| value.to_str().ok());
     for hop in hops.flat_map(|value| value.rsplit(',')) {
         let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
-        client = address;
+        client = address.to_canonical();
         if !downstream.trusts(address) {
             break;
         }
@@ -140,6 +144,10 @@ pub(super) fn prepare_request(
 
 /// Makes the head of a response ours.
 pub(super) fn prepare_response(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        // Chunked overrides a length (RFC 9112, 6.3). Kept, the length would cut the body where it says.
+        headers.remove(header::CONTENT_LENGTH);
+    }
     strip_hop_by_hop(headers);
 }
 
@@ -169,8 +177,7 @@ pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
 /// Of an absolute target only path and query go on; its authority is the Host (RFC 9112, 3.2.2).
 fn use_origin_form(parts: &mut Parts) {
     let Some(authority) = parts.uri.authority() else { return };
-    let without_user = authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, host)| host);
-    if let Ok(host) = HeaderValue::from_str(without_user) {
+    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
         parts.headers.insert(header::HOST, host);
     }
     let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));

@@ -26,6 +26,7 @@ pub(super) struct Record {
     code: Option<u16>,
     /// When the body had passed, if it did.
     ended: Option<Instant>,
+    counted: bool,
     /// Set when the end is known; a drop without it means that the client, or the drain, cut the request.
     outcome: Option<Outcome>,
 }
@@ -41,6 +42,7 @@ impl Record {
             head_us: None,
             code: None,
             ended: None,
+            counted: false,
             outcome: None,
         }
     }
@@ -98,11 +100,15 @@ impl Record {
     }
 }
 
-impl Drop for Record {
-    fn drop(&mut self) {
+impl Record {
+    /// Counts the end now. A tunnel does it at its start, or its route would count failed handshakes at once and
+    /// the good ones hours later; all others leave it to the drop.
+    pub(super) fn count(&mut self) {
+        if std::mem::replace(&mut self.counted, true) {
+            return;
+        }
         let outcome = self.outcome.unwrap_or_else(|| self.cut());
         let now = self.ended.unwrap_or_else(clock::now);
-        self.worker.pools.leave(self.decision.endpoint.id);
         self.worker.shard.slot(self.decision.slot).finish(&Finish {
             outcome,
             code: self.code.unwrap_or(CLIENT_CLOSED_REQUEST),
@@ -114,5 +120,12 @@ impl Drop for Record {
         if outcome.blame() != Blame::Nobody {
             tracing::debug!(%outcome, why = ?self.decision.why, endpoint = %self.decision.endpoint.address, "request ended");
         }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.count();
+        self.worker.pools.leave(self.decision.endpoint.id);
     }
 }

@@ -13,13 +13,14 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::{Body, Incoming};
 
-use super::body::{BodyState, RequestBody, ResponseBody};
+use super::body::{BodyState, RequestBody, ResponseBody, UploadSetup};
 use super::connect::connect;
 use super::connection::Downstream;
 use super::deadline::Deadline;
@@ -45,7 +46,7 @@ pub(super) async fn handle(
     Ok(response)
 }
 
-async fn respond(downstream: &Downstream, request: Request<Incoming>) -> Response<ResponseBody> {
+async fn respond(downstream: &Rc<Downstream>, request: Request<Incoming>) -> Response<ResponseBody> {
     let started = clock::now();
     let worker = &downstream.worker;
     let fault = headers::fault(request.method(), request.uri(), request.version(), request.headers());
@@ -81,7 +82,7 @@ fn view<'a>(downstream: &Downstream, request: &'a Request<Incoming>) -> View<'a>
 
 /// Whatever happens in here, the record knows when it is dropped.
 async fn forward(
-    downstream: &Downstream,
+    downstream: &Rc<Downstream>,
     request: Request<Incoming>,
     mut record: Record,
 ) -> Response<ResponseBody> {
@@ -119,9 +120,11 @@ struct Outgoing {
     upgrade: Upgrade,
     /// `None`: there is no body.
     body_state: Option<Rc<Cell<BodyState>>>,
+    /// `None`: an HTTP/1.0 client, which cannot be sent any.
+    hints: Option<SyncSender<Box<[u8]>>>,
 }
 
-fn prepare(downstream: &Downstream, request: Request<Incoming>, decision: &Decision) -> Outgoing {
+fn prepare(downstream: &Rc<Downstream>, request: Request<Incoming>, decision: &Decision) -> Outgoing {
     let worker = &downstream.worker;
     let (mut parts, incoming) = request.into_parts();
     let hints = (parts.version == Version::HTTP_11).then(|| downstream.hints.clone());
@@ -131,12 +134,23 @@ fn prepare(downstream: &Downstream, request: Request<Incoming>, decision: &Decis
     if upgrade == Upgrade::Asked {
         headers::put_websocket(&mut parts.headers);
     }
+    if !incoming.is_end_stream() && incoming.size_hint().exact().is_none() {
+        // It was chunked and stays so. Without the field hyper would take the body of a GET for none.
+        parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     let gate = headers::expects_continue(&parts.headers).then(Gate::default);
-    let timeout = downstream.listener.body_timeout;
-    let (body, body_state) = RequestBody::new(incoming, timeout, &worker.deadlines, gate.clone());
+    let (body, body_state) = RequestBody::new(
+        incoming,
+        UploadSetup {
+            timeout: downstream.listener.body_timeout,
+            deadlines: &worker.deadlines,
+            gate: gate.clone(),
+            downstream,
+        },
+    );
     let mut request = Request::from_parts(parts, body);
-    early::listen(&mut request, gate, hints);
-    Outgoing { request, upgrade, body_state }
+    early::listen(&mut request, gate, hints.clone());
+    Outgoing { request, upgrade, body_state, hints }
 }
 
 /// 32 hex digits.
@@ -159,7 +173,7 @@ async fn exchange(
     outgoing: Outgoing,
     record: &Record,
 ) -> Result<Exchanged, ProxyError> {
-    let Outgoing { mut request, upgrade, body_state } = outgoing;
+    let Outgoing { mut request, upgrade, body_state, hints } = outgoing;
     let (worker, decision) = (&downstream.worker, record.decision());
     let mut pooled = upgrade == Upgrade::No;
     loop {
@@ -192,7 +206,9 @@ async fn exchange(
         pooled = false;
         request = match (failed, copy) {
             (Failed::Unsent(unsent), _) if connection.reused => *unsent,
-            (Failed::Broken(error), Some(copy)) if is_closed_early(&error) => copy.into_request(downstream),
+            (Failed::Broken(error), Some(copy)) if is_closed_early(&error) => {
+                copy.into_request(hints.clone())
+            }
             (failed, _) => return Err(failed.into_error(body_state.as_deref().map(Cell::get))),
         };
     }
@@ -277,12 +293,12 @@ impl Replay {
         })
     }
 
-    fn into_request(self, downstream: &Downstream) -> Request<RequestBody> {
+    fn into_request(self, hints: Option<SyncSender<Box<[u8]>>>) -> Request<RequestBody> {
         let mut request = Request::new(RequestBody::Empty);
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         *request.headers_mut() = self.headers;
-        early::listen(&mut request, None, Some(downstream.hints.clone()));
+        early::listen(&mut request, None, hints);
         request
     }
 }
@@ -331,6 +347,6 @@ fn switch(
 }
 
 fn closing(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
-    response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

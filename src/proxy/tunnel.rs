@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -26,21 +25,18 @@ pub(super) struct Tunnel {
 /// `early` is what the client sent behind its request; nothing of it has moved before the 101.
 pub(super) async fn run(worker: &Worker, mut downstream: TcpStream, early: &[u8], tunnel: Tunnel) {
     let Tunnel { upstream, mut record } = tunnel;
-    // Switching is the answer: the request succeeded, however long the tunnel lives.
+    // Switching is the answer: the request succeeded, and counts now, however long the tunnel lives.
     record.complete();
+    record.count();
     let Some((mut upstream, head)) = take_socket(upstream).await else { return };
-    let greeted = async {
-        upstream.write_all(early).await?;
-        downstream.write_all(&head).await
-    };
-    if greeted.await.is_err() {
-        return;
-    }
-    let moved = Rc::new(Cell::new(false));
-    let (from_client, to_client) = downstream.split();
-    let (from_upstream, to_upstream) = upstream.split();
+    let moved = Cell::new(false);
+    // An error on either side ends both; the end of one side's bytes does not.
     let both = async {
-        tokio::join!(pump(from_client, to_upstream, &moved), pump(from_upstream, to_client, &moved))
+        upstream.write_all(early).await?;
+        downstream.write_all(&head).await?;
+        let (from_client, to_client) = downstream.split();
+        let (from_upstream, to_upstream) = upstream.split();
+        tokio::try_join!(pump(from_client, to_upstream, &moved), pump(from_upstream, to_client, &moved))
     };
     let mut both = std::pin::pin!(both);
     let mut idle = Deadline::after(&worker.connection_deadlines, IDLE);
