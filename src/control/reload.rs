@@ -10,8 +10,10 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::clock::Clock;
@@ -38,8 +40,12 @@ pub(super) struct Boot {
 }
 
 /// A file that is being read.
+/// A file on a mount that hangs is given up after this, or no raise and no reset could ever follow.
+const READ_MAX: Duration = Duration::from_secs(20);
+
 pub(super) struct Loading {
     read: JoinHandle<Result<Config, Problems>>,
+    until: Instant,
     reply: Reply<ReloadReport>,
 }
 
@@ -138,16 +144,20 @@ impl Loading {
     /// Waits for the file that is being read; for ever if there is none. May be dropped and called again.
     pub(super) async fn done(loading: &mut Option<Self>) -> FileEvent {
         let read = match loading {
-            Some(loading) => (&mut loading.read).await,
+            Some(loading) => tokio::time::timeout_at(loading.until, &mut loading.read).await,
             None => std::future::pending().await,
         };
         let read = match read {
-            Ok(Ok(config)) => Ok(config),
-            Ok(Err(problems)) => Err(Refusal::BadConfig {
+            Err(_) => {
+                let drawn = format!("reading the file took longer than {} s", READ_MAX.as_secs());
+                Err(Refusal::BadConfig { drawn, count: 1 })
+            }
+            Ok(Ok(Ok(config))) => Ok(config),
+            Ok(Ok(Err(problems))) => Err(Refusal::BadConfig {
                 count: problems.list.len() + problems.more,
                 drawn: problems.drawn(Color::Plain),
             }),
-            Err(broken) => {
+            Ok(Err(broken)) => {
                 Err(Refusal::BadConfig { drawn: format!("reading the file failed: {broken}"), count: 1 })
             }
         };
@@ -165,7 +175,7 @@ impl Controller {
             return answer(reply, Ok(ReloadReport { changed: false, ..report }));
         };
         let read = tokio::task::spawn_blocking(move || config::load(Path::new(&path)));
-        self.loading = Some(Loading { read, reply });
+        self.loading = Some(Loading { read, until: Instant::now() + READ_MAX, reply });
     }
 
     pub(super) fn file_read(&mut self, event: FileEvent) {

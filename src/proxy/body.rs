@@ -31,8 +31,10 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 pub(super) enum BodyState {
     /// The next byte must come from the client.
     Waiting,
-    /// What came is being written to the upstream.
+    /// A piece came since the journey last looked.
     Moving,
+    /// It looked, and that piece is still being written to the upstream.
+    Written,
     /// Passed on to the end: the upstream connection can be used again.
     Ended,
     /// The client went away.
@@ -47,7 +49,7 @@ impl BodyState {
         match self {
             Self::Left => Some(Outcome::DownstreamGone),
             Self::Malformed | Self::Stalled => Some(Outcome::DownstreamBad),
-            Self::Waiting | Self::Moving | Self::Ended => None,
+            Self::Waiting | Self::Moving | Self::Written | Self::Ended => None,
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use super::deadline::Deadline;
 use super::error::ProxyError;
 use super::pool::UpstreamConnection;
-use super::worker::Worker;
+use super::worker::{BUFFER_BYTES_MAX, Worker};
 use crate::routing::Decision;
 
 pub(super) async fn connect(worker: &Worker, decision: &Decision) -> Result<UpstreamConnection, ProxyError> {
@@ -16,10 +16,11 @@ pub(super) async fn connect(worker: &Worker, decision: &Decision) -> Result<Upst
         .bound(TcpStream::connect(decision.endpoint.address))
         .await
         .ok_or(ProxyError::ConnectTimeout)?
-        .map_err(ProxyError::Connect)?;
+        .map_err(ProxyError::of_connect)?;
     // Without it a small request can wait for the acknowledgement of the one before.
     stream.set_nodelay(true).map_err(ProxyError::Connect)?;
     let (sender, driver) = http1::Builder::new()
+        .max_buf_size(BUFFER_BYTES_MAX)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| ProxyError::Reset(Some(error)))?;

@@ -23,13 +23,11 @@ use tokio::net::TcpStream;
 
 use super::deadline::Deadline;
 use super::tunnel::{self, Tunnel};
-use super::worker::Worker;
+use super::worker::{BUFFER_BYTES_MAX, DRAIN_IDLE, Worker};
 use super::{early, request};
 use crate::config::Listener;
 use crate::metrics::shard::Refused;
 
-/// Request head, all bytes together.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// A client that was refused may still be sending: that much is read and thrown away, so that the refusal is
 /// not lost to a connection reset.
 const LINGER_BYTES_MAX: usize = 256 * 1024;
@@ -140,7 +138,10 @@ pub(super) async fn serve(worker: Rc<Worker>, listener: Rc<Listener>, stream: Tc
         Socket { io: TokioIo::new(stream), downstream: Rc::clone(&downstream), hints, at_boundary: true };
     let journey = Rc::clone(&downstream);
     let service = service_fn(move |request| request::handle(Rc::clone(&journey), request));
-    let mut connection = http1::Builder::new().max_header_size(HEAD_BYTES_MAX).serve_connection(io, service);
+    let mut connection = http1::Builder::new()
+        .max_header_size(BUFFER_BYTES_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .serve_connection(io, service);
     let mut draining = false;
     let ended = std::future::poll_fn(|context| {
         if downstream.worker.is_cut() || downstream.timed_out(context) {
@@ -148,7 +149,12 @@ pub(super) async fn serve(worker: Rc<Worker>, listener: Rc<Listener>, stream: Tc
         }
         if downstream.worker.is_draining() && !draining {
             draining = true;
-            Pin::new(&mut connection).graceful_shutdown();
+            // An idle connection may have a request on its way: it is answered, with `Connection: close`.
+            if downstream.stage.get() == Stage::Idle {
+                downstream.watch.borrow_mut().restart(DRAIN_IDLE);
+            } else {
+                Pin::new(&mut connection).graceful_shutdown();
+            }
         }
         Pin::new(&mut connection).poll(context).map(|result| {
             if result.is_err_and(|error| error.is_parse()) {

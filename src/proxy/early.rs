@@ -5,6 +5,7 @@
 //! stand: after all of the previous answer, before the head of this one. A 100 is not relayed as bytes: it opens
 //! the gate of the request body, and hyper's server then asks the client to go on.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,22 @@ use http::{Request, StatusCode};
 
 /// Hints of one connection waiting to be written. More are dropped: they are advice.
 pub(super) const HINTS_MAX: usize = 16;
+
+/// An upstream that sends more answers ahead of one answer than this is at fault.
+pub(super) const ANSWERS_AHEAD_MAX: u32 = 64;
+
+thread_local! {
+    /// Informational answers since somebody last looked. hyper tells of them while the connection is polled, by a
+    /// callback that must be `Send`; the worker has one thread, so a cell of the thread is enough.
+    static SEEN: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How many informational answers came while `drive` polled a connection.
+pub(super) fn counting(drive: impl FnOnce()) -> u32 {
+    SEEN.set(0);
+    drive();
+    SEEN.get()
+}
 
 /// Closed until the upstream says `100 Continue`.
 #[derive(Clone, Debug, Default)]
@@ -32,19 +49,16 @@ impl Gate {
 /// Has hyper's client tell us of informational answers to this request. Without `hints` (an HTTP/1.0 client
 /// cannot be sent any) they end here.
 pub(super) fn listen<B>(request: &mut Request<B>, gate: Option<Gate>, hints: Option<SyncSender<Box<[u8]>>>) {
-    hyper::ext::on_informational(request, move |response| match response.status() {
-        StatusCode::CONTINUE => {
-            if let Some(gate) = &gate {
-                gate.open();
-            }
-        }
-        StatusCode::EARLY_HINTS => {
-            // A full queue drops the hint: the client loses advice, nothing else.
-            if let Some(hints) = &hints {
+    hyper::ext::on_informational(request, move |response| {
+        SEEN.set(SEEN.get() + 1);
+        match (response.status(), &gate, &hints) {
+            (StatusCode::CONTINUE, Some(gate), _) => gate.open(),
+            (StatusCode::EARLY_HINTS, _, Some(hints)) if SEEN.get() <= ANSWERS_AHEAD_MAX => {
+                // A full queue drops the hint: the client loses advice, nothing else.
                 let _ = hints.try_send(bytes_of_hint(response.headers()));
             }
+            _ => {}
         }
-        _ => {}
     });
 }
 

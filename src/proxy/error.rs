@@ -15,6 +15,8 @@ use crate::metrics::Outcome;
 pub(super) enum ProxyError {
     #[error("the upstream refused the connection")]
     Connect(#[source] io::Error),
+    #[error("this proxy cannot open a connection just now")]
+    Local(#[source] io::Error),
     #[error("the upstream did not accept the connection in time")]
     ConnectTimeout,
     #[error("the upstream did not answer in time")]
@@ -27,6 +29,8 @@ pub(super) enum ProxyError {
     UnaskedUpgrade,
     #[error("the upstream's answer has a transfer coding other than chunked")]
     ForeignCoding,
+    #[error("the upstream sends one informational answer after another")]
+    Flood,
     #[error("the client left in the middle of its request")]
     RequestCut,
     #[error("the request body is malformed")]
@@ -39,10 +43,11 @@ impl ProxyError {
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Connect(_) => Outcome::ConnectError,
+            Self::Local(_) => Outcome::Internal,
             Self::ConnectTimeout => Outcome::ConnectTimeout,
             Self::ResponseTimeout => Outcome::ResponseTimeout,
             Self::Reset(_) => Outcome::Reset,
-            Self::Protocol(_) | Self::UnaskedUpgrade | Self::ForeignCoding => Outcome::Protocol,
+            Self::Protocol(_) | Self::UnaskedUpgrade | Self::ForeignCoding | Self::Flood => Outcome::Protocol,
             Self::RequestCut => Outcome::DownstreamGone,
             Self::RequestBody | Self::RequestBodyTimeout => Outcome::DownstreamBad,
         }
@@ -54,7 +59,9 @@ impl ProxyError {
             | Self::Reset(_)
             | Self::Protocol(_)
             | Self::UnaskedUpgrade
-            | Self::ForeignCoding => StatusCode::BAD_GATEWAY,
+            | Self::ForeignCoding
+            | Self::Flood => StatusCode::BAD_GATEWAY,
+            Self::Local(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             // Nobody is there to read it: 499, as for every client that left.
             Self::RequestCut => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
@@ -71,6 +78,32 @@ impl ProxyError {
         }
         response
     }
+}
+
+impl ProxyError {
+    /// A connection that did not come about: the upstream's doing, unless it is we who have run out of something.
+    /// Our own shortage must never count against a variant.
+    pub(super) fn of_connect(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(
+                libc_codes::EMFILE
+                | libc_codes::ENFILE
+                | libc_codes::ENOBUFS
+                | libc_codes::ENOMEM
+                | libc_codes::EADDRNOTAVAIL,
+            ) => Self::Local(error),
+            _ => Self::Connect(error),
+        }
+    }
+}
+
+/// Linux's numbers, the same on every architecture that we build for.
+mod libc_codes {
+    pub(super) const ENOMEM: i32 = 12;
+    pub(super) const ENFILE: i32 = 23;
+    pub(super) const EMFILE: i32 = 24;
+    pub(super) const EADDRNOTAVAIL: i32 = 99;
+    pub(super) const ENOBUFS: i32 = 105;
 }
 
 /// A short plain-text answer of our own.

@@ -55,8 +55,8 @@ pub(super) fn fault(
     if host.is_none() && version == Version::HTTP_11 {
         return Some("a Host is needed");
     }
-    if host.is_some_and(|host| host.to_str().is_err()) {
-        return Some("Host is not plain text");
+    if host.is_some_and(|host| !host.as_bytes().iter().all(|byte| may_stand_in_host(*byte))) {
+        return Some("Host is not a host with an optional port");
     }
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         // Who reads it as a host and who as a user would route and serve two different sites.
@@ -70,6 +70,11 @@ pub(super) fn fault(
         path if !path.starts_with('/') && path != "*" => Some("the path must begin with /"),
         _ => None,
     }
+}
+
+/// What a registered name, an IP literal in brackets and a port are made of (RFC 3986, 3.2.2).
+fn may_stand_in_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
 }
 
 /// A coding other than chunked would lose its name with the rest of the hop's fields, and the bytes would be taken

@@ -42,6 +42,9 @@ pub(super) async fn handle(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let busy = downstream.begin_request(request.version());
     let mut response = respond(&downstream, request).await;
+    if downstream.worker.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response = closing(response);
+    }
     response.body_mut().hold(busy);
     Ok(response)
 }
@@ -219,6 +222,8 @@ enum Failed {
     /// Nothing of the request was written.
     Unsent(Box<Request<RequestBody>>),
     Broken(hyper::Error),
+    /// One informational answer after another.
+    Flood,
     TimedOut,
 }
 
@@ -230,6 +235,7 @@ impl Failed {
             (_, Some(BodyState::Malformed)) => ProxyError::RequestBody,
             (_, Some(BodyState::Stalled)) => ProxyError::RequestBodyTimeout,
             (Self::TimedOut, _) => ProxyError::ResponseTimeout,
+            (Self::Flood, _) => ProxyError::Flood,
             (Self::Unsent(_), _) => ProxyError::Reset(None),
             (Self::Broken(error), _) if error.is_parse() => ProxyError::Protocol(error),
             (Self::Broken(error), _) => ProxyError::Reset(Some(error)),
@@ -247,24 +253,39 @@ async fn send(
 ) -> Result<Response<Incoming>, Failed> {
     let mut head = pin!(connection.sender.try_send_request(request));
     let mut deadline = Deadline::after(&downstream.worker.deadlines, decision.timeouts.response);
+    let mut answers_ahead = 0;
     let head = poll_fn(|context| {
-        connection.drive(context);
-        if body_state.is_some_and(|state| state.get() == BodyState::Waiting) {
-            // As long as the client owes us bytes, the upstream is not late. The body has a deadline of its own.
+        let informational = early::counting(|| connection.drive(context));
+        answers_ahead += informational;
+        if answers_ahead > early::ANSWERS_AHEAD_MAX {
+            return Poll::Ready(Err(Failed::Flood));
+        }
+        if body_state.is_some_and(is_moving) {
             deadline.restart(decision.timeouts.response);
         }
         match head.as_mut().poll(context) {
-            Poll::Ready(head) => Poll::Ready(Some(head)),
-            Poll::Pending => deadline.poll(context).map(|()| None),
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+            Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
+                Some(unsent) => Failed::Unsent(Box::new(unsent)),
+                None => Failed::Broken(error.into_error()),
+            })),
+            Poll::Pending => deadline.poll(context).map(|()| Err(Failed::TimedOut)),
         }
     });
-    match head.await {
-        Some(Ok(response)) => Ok(response),
-        Some(Err(mut error)) => Err(match error.take_message() {
-            Some(unsent) => Failed::Unsent(Box::new(unsent)),
-            None => Failed::Broken(error.into_error()),
-        }),
-        None => Err(Failed::TimedOut),
+    head.await
+}
+
+/// While the client owes us bytes, or the upstream takes those that came, the upstream is not late: its time runs
+/// from the end of the request. The body has a deadline of its own.
+fn is_moving(state: &Cell<BodyState>) -> bool {
+    match state.get() {
+        BodyState::Waiting => true,
+        BodyState::Moving => {
+            // Until the next piece is asked for: an upstream that reads no more is late.
+            state.set(BodyState::Written);
+            true
+        }
+        _ => false,
     }
 }
 
@@ -312,6 +333,9 @@ fn pass_down(
 ) -> Response<ResponseBody> {
     let (mut parts, incoming) = response.into_parts();
     headers::prepare_response(&mut parts.headers);
+    // Ours, whatever the upstream speaks. With its 1.0 an answer would end where the connection ends, and one that
+    // broke off would look whole.
+    parts.version = Version::HTTP_11;
     let uploading = body_state.filter(|state| state.get() != BodyState::Ended);
     let connection = if uploading.is_some() {
         // The answer came before the request was through. Both go on, each at its own pace: the connection gets

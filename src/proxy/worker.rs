@@ -2,10 +2,12 @@
 //! other workers but the live snapshot.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
@@ -21,11 +23,18 @@ use crate::metrics::Shard;
 use crate::routing::live::Reader;
 use crate::routing::{self, Answer, Dice, Live, View};
 
+/// What hyper may keep of one connection, each way: a client that does not read must not cost a megabyte. Also the
+/// largest head, of a request and of an answer.
+pub(super) const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Of requests: connect, response head, body.
 const REQUEST_TICK: Duration = Duration::from_millis(25);
 /// Of connections: idle, head, blocked.
 const CONNECTION_TICK: Duration = Duration::from_millis(250);
 const SWEEP: Duration = Duration::from_secs(5);
+/// While draining, an idle connection may send one more request for this long: it may be on its way already.
+pub(super) const DRAIN_IDLE: Duration = Duration::from_secs(1);
+/// Connections taken from the kernel's queue before a listener closes; more are reset.
+const LAST_ACCEPTS_MAX: usize = 65_536;
 /// After a failed accept: one that fails at once, for want of descriptors, must not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -64,6 +73,8 @@ pub(super) struct Worker {
     phase: Cell<Phase>,
     connections: Cell<usize>,
     all_closed: Notify,
+    /// Wakes the accept tasks.
+    drain_begins: Notify,
 }
 
 impl Worker {
@@ -105,6 +116,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
             phase: Cell::new(Phase::Serving),
             connections: Cell::new(0),
             all_closed: Notify::new(),
+            drain_begins: Notify::new(),
         });
         spawn_local(Rc::clone(&worker.deadlines).run());
         spawn_local(Rc::clone(&worker.connection_deadlines).run());
@@ -115,8 +127,11 @@ pub fn run(setup: Setup) -> io::Result<()> {
             accepting.push(spawn_local(accept(Rc::clone(&worker), Rc::new(listener), socket)));
         }
         follow_phase(&worker, setup.phase).await;
-        // Dropping the accept tasks closes the sockets.
-        accepting.iter().for_each(tokio::task::JoinHandle::abort);
+        worker.drain_begins.notify_waiters();
+        for listener in accepting {
+            // An error is a panic in there: that listener is closed, too.
+            let _ = listener.await;
+        }
         drain(&worker).await;
         Ok(())
     })
@@ -149,8 +164,13 @@ async fn drain(worker: &Worker) {
 }
 
 async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpListener) {
-    loop {
-        match socket.accept().await {
+    while !worker.is_draining() {
+        let accepted = tokio::select! {
+            biased;
+            () = worker.drain_begins.notified() => break,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
             Ok((stream, peer)) => {
                 spawn_local(serve(Rc::clone(&worker), Rc::clone(&listener), stream, peer));
             }
@@ -160,6 +180,12 @@ async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpListener)
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+    // Who stands in the kernel's queue was let in: closing the socket would reset them.
+    for _ in 0..LAST_ACCEPTS_MAX {
+        let next = poll_fn(|context| Poll::Ready(socket.poll_accept(context))).await;
+        let Poll::Ready(Ok((stream, peer))) = next else { break };
+        spawn_local(serve(Rc::clone(&worker), Rc::clone(&listener), stream, peer));
     }
 }
 

@@ -54,6 +54,12 @@ pub enum StoreError {
     )]
     Newer { place: Arc<str>, found: i64, known: i64 },
 
+    #[error(
+        "store {place}: the file was deleted or replaced while andon was running; put it back, or restart andon \
+         to begin a new one (pulled cords are forgotten then)"
+    )]
+    Moved { place: Arc<str> },
+
     #[error("store {place}: the disk is full: {found}; free some space, nothing was changed")]
     Full { place: Arc<str>, found: Arc<str> },
 
@@ -84,7 +90,7 @@ impl StoreError {
     /// May the same request succeed later, with nobody changing the configuration or the file's contents?
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Busy { .. } | Self::Full { .. } | Self::Io { .. } => true,
+            Self::Busy { .. } | Self::Full { .. } | Self::Io { .. } | Self::Moved { .. } => true,
             Self::DirectoryMissing { .. }
             | Self::Denied { .. }
             | Self::NotAFile { .. }

@@ -6,6 +6,8 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
@@ -13,6 +15,22 @@ use super::StoreError;
 /// The file is ours until this is dropped.
 pub(super) struct Claim {
     _lock: File,
+    path: PathBuf,
+    /// Device and inode.
+    identity: (u64, u64),
+}
+
+impl Claim {
+    /// Does the path still name the file that was opened? SQLite goes on writing to a deleted one without a word,
+    /// and all of it would be gone with the process.
+    pub(super) fn holds(&self) -> bool {
+        identity(&self.path).is_ok_and(|identity| identity == self.identity)
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// Locks the file for this process and makes sure that it exists and can be written.
@@ -23,7 +41,8 @@ pub(super) fn claim(path: &Path) -> Result<Claim, StoreError> {
     let lock = lock(path, &beside(&real_path, ".lock"))?;
     refuse_lost_contents(path, &beside(&real_path, "-wal"))?;
     open(path)?;
-    Ok(Claim { _lock: lock })
+    let identity = identity(path).map_err(|error| StoreError::of_io(path, &error))?;
+    Ok(Claim { _lock: lock, path: path.to_owned(), identity })
 }
 
 fn refuse_what_is_no_file(path: &Path) -> Result<(), StoreError> {

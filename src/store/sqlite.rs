@@ -90,7 +90,7 @@ pub(super) struct Database {
     connection: Connection,
     place: Arc<str>,
     /// Fields are dropped in this order: the connection closes while the file is still ours.
-    _claim: Option<Claim>,
+    claim: Option<Claim>,
 }
 
 impl Database {
@@ -114,6 +114,9 @@ impl Database {
     }
 
     pub(super) fn save(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        if self.claim.as_ref().is_some_and(|claim| !claim.holds()) {
+            return Err(StoreError::Moved { place: Arc::clone(&self.place) });
+        }
         let saved = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(
             |transaction| {
                 for change in changes {
@@ -141,7 +144,7 @@ impl Database {
 
     /// Writes the log back into the file, as far as other programs let it, and closes.
     pub(super) fn close(self) -> Result<(), StoreError> {
-        let Self { connection, place, _claim } = self;
+        let Self { connection, place, claim: _claim } = self;
         let checkpointed = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         let closed = connection.close().map_err(|(_, error)| error);
         checkpointed.and(closed).map_err(|error| StoreError::of_sqlite(&place, &error))
@@ -161,7 +164,7 @@ impl Database {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
             .map_err(|error| StoreError::of_sqlite(&place, &error))?;
-        Ok(Self { connection, place, _claim: claim })
+        Ok(Self { connection, place, claim })
     }
 
     fn prepare(&mut self, busy_timeout: Duration) -> Result<(), StoreError> {
