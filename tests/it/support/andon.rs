@@ -78,7 +78,7 @@ impl Site {
         });
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let log = Log { lines, read: RefCell::default() };
-        let mut andon = Andon { child, log, address: nowhere, admin: nowhere };
+        let mut andon = Andon { child, log, address: nowhere, admin: nowhere, _dir: Rc::clone(&self.dir) };
         andon.address = andon.log.address("listener");
         andon.admin = andon.log.address("admin");
         wait::until("andon is ready", || (andon.ask("GET", "/readyz", "").status == 200).then_some(()));
@@ -101,6 +101,8 @@ pub(crate) struct Andon {
     log: Log,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// Its store lies there, and must not be deleted under it.
+    _dir: Rc<TempDir>,
 }
 
 impl Andon {
