@@ -167,7 +167,8 @@ impl Problem {
         let (by, why, at) = (&cord.by, &cord.why, timestamp(cord.at_ms));
         let when = at.as_deref().unwrap_or("an unknown time");
         let detail = format!(
-            "route {route:?}: {by} pulled the cord at {when}: {why}; reset the cord before any canary may rise"
+            "route {route:?}: {by} pulled the cord at {when}: {why}; nothing rises until the cord \
+             is reset: andon cord reset {route} --why TEXT"
         );
         Self::new(StatusCode::CONFLICT, "cord-pulled", "The cord is pulled", detail)
             .with("by", &**by)

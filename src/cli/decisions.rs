@@ -36,11 +36,7 @@ fn text(decisions: &[DecisionJson]) -> String {
 }
 
 fn row(decision: &DecisionJson) -> [String; 7] {
-    let weight = if decision.before_ppm == decision.after_ppm {
-        decision.after.clone()
-    } else {
-        format!("{} → {}", decision.before, decision.after)
-    };
+    let weight = weight(decision);
     [
         decision.at.as_deref().unwrap_or("-"),
         &decision.route,
@@ -51,4 +47,18 @@ fn row(decision: &DecisionJson) -> [String; 7] {
         &decision.why,
     ]
     .map(clean)
+}
+
+/// The effective weight, and the aim where cord or ceiling hid its change.
+fn weight(decision: &DecisionJson) -> String {
+    let effective = if decision.before_ppm == decision.after_ppm {
+        decision.after.clone()
+    } else {
+        format!("{} → {}", decision.before, decision.after)
+    };
+    let aim = |name: &str| decision.evidence.as_ref()?.get(name)?.as_str();
+    match (aim("aim_before"), aim("aim_after")) {
+        (Some(before), Some(after)) => format!("{effective} (aim {before} → {after})"),
+        _ => effective,
+    }
 }
