@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -11,27 +12,59 @@ use crate::control::Refusal;
 
 /// What is in flight when the drain begins gets this long to finish.
 const DRAIN: Duration = Duration::from_secs(30);
+/// A worker that was cut ends at once. One that has not after this long is stuck.
+const CUT: Duration = Duration::from_secs(5);
 /// How often to look whether the workers are done.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Returns when everything in flight has ended, or was cut.
-pub(super) fn follow_signals(running: &Running) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut signals = Signals::listen()?;
-        while let Some(ask) = signals.next().await {
-            match ask {
-                Ask::End => break,
-                Ask::Reload => reload(running).await,
-                Ask::Reopen => tracing::info!("USR1: there are no log files to reopen; logs go to stderr"),
-                Ask::HandOver => {
-                    tracing::warn!("USR2: handing over to a new binary is not in this version yet")
+/// The signals are ours from here on, before anything is started: none of them ends the process undrained.
+pub(super) struct Life {
+    runtime: Runtime,
+    signals: Signals,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Everything in flight has ended, or was cut.
+    Drained,
+    /// A worker did not even end when it was cut; there is no use in waiting for its thread.
+    Stuck,
+}
+
+impl Life {
+    pub(super) fn listen() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::listen()?
+        };
+        Ok(Self { runtime, signals })
+    }
+
+    /// Returns after the drain.
+    pub(super) fn follow(self, running: &Running) -> Ending {
+        let Self { runtime, mut signals } = self;
+        runtime.block_on(async {
+            while let Some(ask) = signals.next().await {
+                match ask {
+                    Ask::End => break,
+                    // A file on a mount that hangs must not keep a TERM waiting.
+                    Ask::Reload => tokio::select! {
+                        () = reload(running) => {}
+                        Some(Ask::End) = signals.next() => break,
+                    },
+                    Ask::Reopen => {
+                        tracing::info!("USR1: there are no log files to reopen; logs go to stderr")
+                    }
+                    Ask::HandOver => {
+                        tracing::warn!("USR2: handing over to a new binary is not in this version yet");
+                    }
                 }
             }
-        }
-        drain(running, &mut signals).await;
-        Ok(())
-    })
+            drain(running, &mut signals).await
+        })
+    }
 }
 
 async fn reload(running: &Running) {
@@ -41,7 +74,7 @@ async fn reload(running: &Running) {
     }
 }
 
-async fn drain(running: &Running, signals: &mut Signals) {
+async fn drain(running: &Running, signals: &mut Signals) -> Ending {
     tracing::info!(deadline_s = DRAIN.as_secs(), "draining; a second signal ends at once");
     running.drain();
     let deadline = sleep_until(Instant::now() + DRAIN);
@@ -50,10 +83,18 @@ async fn drain(running: &Running, signals: &mut Signals) {
         tokio::select! {
             () = &mut deadline => break tracing::warn!("the drain deadline passed; what is left is cut"),
             Some(Ask::End) = signals.next() => break tracing::warn!("second signal; what is left is cut"),
-            () = sleep(LOOK) => if running.has_drained() { return },
+            () = sleep(LOOK) => if running.has_drained() { return Ending::Drained },
         }
     }
     running.cut();
+    let last = Instant::now() + CUT;
+    while !running.has_drained() {
+        if Instant::now() > last {
+            return Ending::Stuck;
+        }
+        sleep(LOOK).await;
+    }
+    Ending::Drained
 }
 
 enum Ask {

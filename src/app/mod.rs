@@ -24,6 +24,8 @@ use crate::store::{Store, StoreError};
 
 mod life;
 
+use life::{Ending, Life};
+
 #[derive(Debug, Error)]
 pub enum AppError {
     #[error(transparent)]
@@ -57,6 +59,13 @@ pub struct Running {
 
 /// `andon run`: starts, follows the signals, ends after the drain.
 pub fn run(config: Config, path: &Path) -> ExitCode {
+    let life = match Life::listen() {
+        Ok(life) => life,
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for signals");
+            return ExitCode::FAILURE;
+        }
+    };
     let running = match start(config, Some(path.to_owned())) {
         Ok(running) => running,
         Err(error) => {
@@ -64,14 +73,14 @@ pub fn run(config: Config, path: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match life::follow_signals(&running) {
-        Ok(()) => {
+    match life.follow(&running) {
+        Ending::Drained => {
             running.finish();
             tracing::info!("stopped");
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            tracing::error!(%error, "cannot listen for signals");
+        Ending::Stuck => {
+            tracing::error!("a worker did not end; leaving it behind");
             ExitCode::FAILURE
         }
     }
