@@ -16,9 +16,12 @@
 //! | [`store`] | what must survive a restart | decide anything |
 //! | [`control`] | the only place where state changes; ticks, takes commands, publishes snapshots | run inside a request |
 //! | [`admin`] | the HTTP face of [`control`] | change state by itself |
-//! | [`demo`] | `andon demo`: the whole story on loopback | touch the network or leave files |
+//! | [`demo`] | `andon demo`: the whole story on loopback | touch other networks or leave files |
 //! | [`cli`] | one file a verb; a client of the admin API | know the inside, except run, check, demo |
 //! | [`app`] | wiring only | hold logic |
+//!
+//! Places that are kept for what is not built yet: `upstream` (health, ejection, discovery), `release` (plans and
+//! their progress, pure), `notify` (webhooks, outside signals). `tests/it/tidy` knows who may import them.
 //!
 //! # Words
 //!
@@ -36,7 +39,7 @@
 //! 3. There is one `ArcSwap`, stored in one place: `control::publish` (clippy ban).
 //! 4. A request sees one generation: `routing::decide` returns a `Copy` decision, and no snapshot lives across
 //!    an await (`clippy::await_holding_refcell_ref`, the type of [`routing::Decision`]).
-//! 5. Every request ends in exactly one outcome with a blame, recorded on drop: [`proxy::record`].
+//! 5. Every request ends in exactly one outcome with a blame, recorded on drop: `proxy::record`.
 //! 6. Workers share no lock (clippy bans the types).
 //! 7. Weight 0 sends nothing, 100% sends all, the split is exact (property tests in `routing::split`).
 //! 8. Effective = min(aim, ceiling), 0 under a cord; the immune system never raises: `control::state`.

@@ -100,8 +100,8 @@ pub(super) struct Pools {
     endpoints: RefCell<HashMap<EndpointId, Pool, BuildHasherDefault<IdHasher>>>,
 }
 
-/// Ids are our own consecutive numbers: nobody can choose them to collide, so a multiplication is hash enough.
-/// Four look-ups a request cost 0.3 k instructions less than with SipHash (callgrind, 2026-11-23).
+/// Ids are our own consecutive numbers: nobody can choose them to collide, so a multiplication is hash enough for the
+/// four look-ups of a request.
 #[derive(Default)]
 struct IdHasher(u64);
 
