@@ -30,6 +30,8 @@ mod metrics;
 #[cfg(test)]
 mod pooling;
 #[cfg(test)]
+mod regressions;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod signals;
