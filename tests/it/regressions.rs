@@ -1,6 +1,7 @@
 //! Faults that were found by reading and by attack, each kept out by one test.
 
 use std::net::TcpStream;
+use std::time::Duration;
 
 use crate::support::andon::{lone, split};
 use crate::support::{Andon, End, Manual, OK, Server, Site, Wire, get, get_with, wait};
@@ -107,6 +108,29 @@ fn an_upstream_that_stops_reading_an_upload_is_504() {
     // A client in the middle of its upload may lose the answer to the end of its connection.
     let answer = uploading.join().unwrap();
     assert!(answer.as_ref().is_none_or(|answer| answer.status() == 504), "{answer:?}");
+}
+
+#[test]
+fn an_upload_that_moves_slowly_is_not_cut() {
+    const STEP: usize = 64 * 1024;
+    const STEPS: usize = 128;
+    let upstream = Manual::start_unbuffered();
+    let andon = Andon::start(&lone(upstream.address, r#"response_timeout = "500ms""#));
+    let mut client = andon.connect();
+    client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", STEP * STEPS));
+    let uploading = std::thread::spawn(move || {
+        let sent = client.try_send("x".repeat(STEP * STEPS));
+        (sent, client.response())
+    });
+    let mut peer = upstream.accept();
+    peer.head();
+    for _ in 0..STEPS {
+        peer.read_exactly(STEP);
+        wait::pause(Duration::from_millis(40));
+    }
+    peer.send(OK);
+    let (sent, answer) = uploading.join().unwrap();
+    assert!(sent.is_ok() && answer.text() == "ok", "{sent:?}, {answer:?}");
 }
 
 #[test]
