@@ -115,3 +115,21 @@ pub(super) fn answer(status: StatusCode, text: &str) -> Response<ResponseBody> {
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Blame;
+
+    #[test]
+    fn our_own_shortage_is_never_the_upstreams_fault() {
+        let blame = |code| ProxyError::of_connect(io::Error::from_raw_os_error(code)).outcome().blame();
+        let too_many_files = io::Error::from_raw_os_error(libc_codes::EMFILE).to_string();
+        assert!(too_many_files.contains("Too many open files"), "{too_many_files}");
+        for code in [libc_codes::EMFILE, libc_codes::ENFILE, libc_codes::ENOBUFS, libc_codes::EADDRNOTAVAIL] {
+            assert_eq!(blame(code), Blame::Andon, "{code}");
+        }
+        const ECONNREFUSED: i32 = 111;
+        assert_eq!(blame(ECONNREFUSED), Blame::Upstream);
+    }
+}
