@@ -13,6 +13,7 @@ mod connection;
 mod deadline;
 mod early;
 mod error;
+mod exchange;
 mod headers;
 pub mod listener;
 mod pool;

@@ -5,7 +5,6 @@
 //! an idle connection from a slow head.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,7 +13,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderValue, Version};
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -27,6 +25,10 @@ use super::worker::{BUFFER_BYTES_MAX, DRAIN_IDLE, Worker};
 use super::{early, request};
 use crate::config::Listener;
 use crate::metrics::shard::Refused;
+
+mod socket;
+
+use socket::Socket;
 
 /// A client that was refused may still be sending: that much is read and thrown away, so that the refusal is
 /// not lost to a connection reset.
@@ -226,100 +228,5 @@ async fn close(downstream: &Downstream, mut stream: TcpStream, ended: bool) {
         let mut rest = stream.take(LINGER_BYTES_MAX as u64);
         let drain = async { tokio::io::copy(&mut rest, &mut tokio::io::sink()).await };
         let _ = Deadline::after(&downstream.worker.connection_deadlines, LINGER).bound(drain).await;
-    }
-}
-
-/// The socket under hyper: notices where the connection stands, and slips early hints in.
-struct Socket {
-    io: TokioIo<TcpStream>,
-    downstream: Rc<Downstream>,
-    hints: Receiver<Box<[u8]>>,
-    /// Nothing of a message is half written.
-    at_boundary: bool,
-}
-
-impl Socket {
-    /// Hints are small and the socket's buffer is empty at a boundary; a hint that does not fit is dropped whole
-    /// or, if it was taken in part, breaks the connection.
-    fn write_hints(&mut self) -> io::Result<()> {
-        while let Ok(hint) = self.hints.try_recv() {
-            if !self.at_boundary {
-                // The answer before this one is still going out. Kept, the hint could land behind its own head.
-                continue;
-            }
-            match self.io.inner().try_write(&hint) {
-                Ok(written) if written == hint.len() => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-                Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn written(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.at_boundary = false;
-        match (&result, self.downstream.stage.get()) {
-            (Poll::Pending, stage) if stage != Stage::Blocked => self.downstream.enter(Stage::Blocked),
-            (Poll::Ready(_), Stage::Blocked) if self.downstream.serving.get() > 0 => {
-                self.downstream.enter(Stage::Busy);
-            }
-            // hyper may hold the tail of an answer whose body is long gone: then nobody is served any more.
-            (Poll::Ready(_), Stage::Blocked) => self.downstream.enter(Stage::Idle),
-            (Poll::Ready(_), Stage::Idle) => self.downstream.enter(Stage::Idle),
-            _ => {}
-        }
-        result
-    }
-}
-
-impl Read for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.io).poll_read(context, buffer);
-        if result.is_ready() && self.downstream.stage.get() == Stage::Idle {
-            self.downstream.enter(Stage::Head);
-        }
-        result
-    }
-}
-
-impl Write for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.write_hints()?;
-        let result = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.written(result)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.at_boundary = true;
-        self.write_hints()?;
-        Pin::new(&mut self.io).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // `close` ends the socket: it knows whether the end is a good one.
-        Poll::Ready(Ok(()))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.write_hints()?;
-        let result = Pin::new(&mut self.io).poll_write_vectored(context, slices);
-        self.written(result)
     }
 }
