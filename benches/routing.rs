@@ -7,7 +7,6 @@
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use andon::config::{
     Admin, Canary, Config, Guard, HostPattern, Matcher, Override, OverrideTo, PathPattern, Route, Service,
@@ -70,16 +69,9 @@ fn ordinary_headers() -> HeaderMap {
 }
 
 fn config(routes: Vec<Route>) -> Config {
-    let upstream = |name: &str, port: u16| Upstream {
-        name: Arc::from(name),
-        endpoints: vec![
-            SocketAddr::from(([127, 0, 0, 1], port)),
-            SocketAddr::from(([127, 0, 0, 1], port + 1)),
-        ],
-        connect_timeout: Duration::from_secs(1),
-        response_timeout: Duration::from_secs(15),
-        body_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(60),
+    let upstream = |name: &str, port: u16| {
+        let endpoint = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Upstream::new(Arc::from(name), vec![endpoint(port), endpoint(port + 1)])
     };
     Config {
         workers: Workers { count: 1 },

@@ -41,7 +41,7 @@ pub use route::{
 };
 pub use store::Store;
 pub use units::Weight;
-pub use upstream::Upstream;
+pub use upstream::{Upstream, UpstreamProtocol};
 pub use workers::Workers;
 
 use names::Names;

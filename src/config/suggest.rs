@@ -15,7 +15,6 @@ const PLANNED: &[(&str, &str)] = &[
     ("listener", "tls"),
     ("listener", "proxy_protocol"),
     ("listener", "limits"),
-    ("upstream", "protocol"),
     ("upstream", "tls"),
     ("upstream", "balance"),
     ("upstream", "health"),

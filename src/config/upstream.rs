@@ -11,28 +11,55 @@ use super::reader::{Section, Value, Wrong};
 use super::values;
 
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
+const STREAM_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     pub name: Arc<str>,
     /// At least one, at most [`Upstream::ENDPOINTS_MAX`], no duplicates.
     pub endpoints: Vec<SocketAddr>,
+    pub protocol: UpstreamProtocol,
     pub connect_timeout: Duration,
     /// From the request sent to the response head.
     pub response_timeout: Duration,
     /// Between two reads of a response body.
     pub body_timeout: Duration,
+    /// In a body that is a stream of messages, or a tunnel: without a byte either way.
+    pub stream_timeout: Duration,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
 }
 
+/// What is spoken to an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    #[default]
+    Http1,
+    Http2,
+}
+
 impl Upstream {
+    /// With every default.
+    pub fn new(name: Arc<str>, endpoints: Vec<SocketAddr>) -> Self {
+        Self {
+            name,
+            endpoints,
+            protocol: UpstreamProtocol::default(),
+            connect_timeout: Self::CONNECT_TIMEOUT_DEFAULT,
+            response_timeout: Self::RESPONSE_TIMEOUT_DEFAULT,
+            body_timeout: Self::BODY_TIMEOUT_DEFAULT,
+            stream_timeout: Self::STREAM_TIMEOUT_DEFAULT,
+            idle_timeout: Self::IDLE_TIMEOUT_DEFAULT,
+        }
+    }
+
     /// Of one file.
     pub const UPSTREAMS_MAX: usize = 65_536;
     pub const ENDPOINTS_MAX: usize = 4_096;
     pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
     pub const RESPONSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(15);
     pub const BODY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+    pub const STREAM_TIMEOUT_DEFAULT: Duration = Duration::from_hours(1);
     pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 }
 
@@ -44,14 +71,37 @@ pub(super) fn read_all(root: &mut Section<'_>, names: &mut Names) -> Vec<Upstrea
 fn read(mut section: Section<'_>, names: &mut Names) -> Option<Upstream> {
     let name = names.claim(&mut section);
     let endpoints = endpoints(&mut section);
+    let protocol = section.or("protocol", UpstreamProtocol::default(), protocol);
     let mut timeout = |key, default| section.or(key, default, values::duration(TIMEOUT));
     let connect_timeout = timeout("connect_timeout", Upstream::CONNECT_TIMEOUT_DEFAULT);
     let response_timeout = timeout("response_timeout", Upstream::RESPONSE_TIMEOUT_DEFAULT);
     let body_timeout = timeout("body_timeout", Upstream::BODY_TIMEOUT_DEFAULT);
+    let stream_timeout =
+        section.or("stream_timeout", Upstream::STREAM_TIMEOUT_DEFAULT, values::duration(STREAM_TIMEOUT));
+    let mut timeout = |key, default| section.or(key, default, values::duration(TIMEOUT));
     let idle_timeout = timeout("idle_timeout", Upstream::IDLE_TIMEOUT_DEFAULT);
     section.finish();
     let endpoints = endpoints?;
-    Some(Upstream { name: name?, endpoints, connect_timeout, response_timeout, body_timeout, idle_timeout })
+    Some(Upstream {
+        name: name?,
+        endpoints,
+        protocol,
+        connect_timeout,
+        response_timeout,
+        body_timeout,
+        stream_timeout,
+        idle_timeout,
+    })
+}
+
+fn protocol(value: &Value<'_>) -> Result<UpstreamProtocol, Wrong> {
+    let help = "write \"http1\" or \"h2\"";
+    match value.str() {
+        Some("http1") => Ok(UpstreamProtocol::Http1),
+        Some("h2") => Ok(UpstreamProtocol::Http2),
+        Some(_) => Err(value.wrong("unknown", help)),
+        None => Err(value.wrong_kind(help)),
+    }
 }
 
 fn endpoints(section: &mut Section<'_>) -> Option<Vec<SocketAddr>> {

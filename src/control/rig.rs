@@ -35,15 +35,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
 }
 
 fn upstream(name: &str, port: u16) -> Upstream {
-    let second = Duration::from_secs(1);
-    Upstream {
-        name: name.into(),
-        endpoints: vec![([127, 0, 0, 1], port).into()],
-        connect_timeout: second,
-        response_timeout: second,
-        body_timeout: second,
-        idle_timeout: second,
-    }
+    Upstream::new(name.into(), vec![([127, 0, 0, 1], port).into()])
 }
 
 /// One route `shop` with one canary on `v2`.

@@ -198,7 +198,7 @@ enum Kind {
 
 struct Download {
     incoming: Incoming,
-    /// `None` once it went back to the pool, or has a task of its own because the upload still runs.
+    /// `None` once it went back to the pool.
     connection: Option<UpstreamConnection>,
     record: Record,
     /// Of the request body, where it still runs.
@@ -218,11 +218,12 @@ impl ResponseBody {
 
     pub(super) fn streaming(
         incoming: Incoming,
-        connection: Option<UpstreamConnection>,
+        connection: UpstreamConnection,
         record: Record,
         upload: Option<Rc<Cell<BodyState>>>,
+        timeout: Duration,
     ) -> Self {
-        let timeout = record.decision().timeouts.body;
+        let connection = Some(connection);
         let stalled = Deadline::after(&record.worker().deadlines, timeout);
         let download = Download { incoming, connection, record, upload, timeout, stalled };
         // hyper never polls a body that is over from the start, so its end is noticed here.
@@ -231,6 +232,18 @@ impl ResponseBody {
             return Self::empty();
         }
         Self { kind: Kind::Streaming(download), busy: None }
+    }
+
+    /// Of an answer that no upstream gave.
+    pub(super) fn is_our_own(&self) -> bool {
+        matches!(self.kind, Kind::Text(_))
+    }
+
+    pub(super) fn into_text(self) -> Bytes {
+        match self.kind {
+            Kind::Text(Some(text)) => text,
+            _ => Bytes::new(),
+        }
     }
 
     pub(super) fn hold(&mut self, busy: Busy) {
@@ -248,6 +261,9 @@ impl Download {
         match frame {
             Poll::Ready(Some(Ok(frame))) => {
                 self.stalled.restart(self.timeout);
+                if let Some(trailers) = frame.trailers_ref() {
+                    self.record.trailers(trailers);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.broken_off(io::Error::other(error))))),
@@ -279,7 +295,7 @@ impl Download {
     /// The last byte went by: the request is over, the connection is free.
     fn end(mut self) {
         let now = self.record.complete();
-        if let Some(connection) = self.connection.take() {
+        if let Some(UpstreamConnection::Own(connection)) = self.connection.take() {
             self.record.worker().pools.put_back(connection, now);
         }
     }

@@ -1,4 +1,8 @@
-//! A new connection to an endpoint.
+//! A connection to an endpoint: one that is there, or a new one.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Instant;
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -6,30 +10,102 @@ use tokio::net::TcpStream;
 
 use super::deadline::Deadline;
 use super::error::ProxyError;
-use super::pool::UpstreamConnection;
+use super::pool::{Join, OwnConnection, SharedConnection, SharedStream, UpstreamConnection};
+use super::stream::Stream;
 use super::worker::{BUFFER_BYTES_MAX, Worker};
-use crate::routing::Decision;
+use crate::config::UpstreamProtocol;
+use crate::routing::{Decision, EndpointId};
 
 /// What the kernel keeps unsent for an upstream. By default it takes megabytes and says nothing until a third of
 /// them is gone, and for so long a slow upload would seem to stand still.
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 
-pub(super) async fn connect(worker: &Worker, decision: &Decision) -> Result<UpstreamConnection, ProxyError> {
-    let deadline = Deadline::after(&worker.deadlines, decision.timeouts.connect);
-    let stream = deadline
-        .bound(TcpStream::connect(decision.endpoint.address))
-        .await
-        .ok_or(ProxyError::ConnectTimeout)?
-        .map_err(ProxyError::of_connect)?;
-    // Without it a small request can wait for the acknowledgement of the one before.
-    stream.set_nodelay(true).map_err(ProxyError::Connect)?;
-    // Where a system does not know the option, `response_timeout` sees an upload move in larger steps.
-    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+/// Which connections will do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Freshness {
+    /// One that is there is as good as a new one.
+    Any,
+    /// The one before was dead, or the request will keep it: a new one, or one that others use at this moment.
+    New,
+}
+
+pub(super) async fn obtain(
+    worker: &Worker,
+    decision: &Decision,
+    freshness: Freshness,
+    now: Instant,
+) -> Result<UpstreamConnection, ProxyError> {
+    match decision.protocol {
+        UpstreamProtocol::Http1 => {
+            if freshness == Freshness::Any {
+                let endpoint = decision.endpoint.id;
+                let idle = poll_fn(|context| Poll::Ready(worker.pools.take(endpoint, now, context)));
+                if let Some(idle) = idle.await {
+                    return Ok(UpstreamConnection::Own(idle));
+                }
+            }
+            open_own(worker, decision).await.map(UpstreamConnection::Own)
+        }
+        UpstreamProtocol::Http2 => join_shared(worker, decision).await.map(UpstreamConnection::Shared),
+    }
+}
+
+async fn open_own(worker: &Worker, decision: &Decision) -> Result<OwnConnection, ProxyError> {
+    let stream = connect(worker, decision).await?;
     let (sender, driver) = http1::Builder::new()
         .max_buf_size(BUFFER_BYTES_MAX)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| ProxyError::Reset(Some(error)))?;
+    Ok(OwnConnection::new(sender, driver, decision.endpoint.id, decision.timeouts.idle, &worker.shard))
+}
+
+/// Many requests may come before the first connection is there: one opens it, the others wait for it.
+async fn join_shared(worker: &Worker, decision: &Decision) -> Result<SharedStream, ProxyError> {
     let endpoint = decision.endpoint.id;
-    Ok(UpstreamConnection::new(sender, driver, endpoint, decision.timeouts.idle, &worker.shard))
+    loop {
+        match worker.pools.join(endpoint) {
+            Join::Stream(stream) => return Ok(stream),
+            Join::Wait(opened) => {
+                let deadline = Deadline::after(&worker.deadlines, decision.timeouts.connect);
+                deadline.bound(opened.notified()).await.ok_or(ProxyError::ConnectTimeout)?;
+            }
+            Join::Open => {
+                let mut opening = Opening { worker, endpoint, opened: None };
+                let stream = connect(worker, decision).await?;
+                let opened = SharedConnection::open(stream, decision.timeouts.idle, &worker.shard).await;
+                let connection = opened.map_err(|error| ProxyError::Reset(Some(error)))?;
+                let mine = SharedStream::on(&connection);
+                opening.opened = Some(connection);
+                return Ok(mine);
+            }
+        }
+    }
+}
+
+/// Tells those who wait, also if the request that opens for them is dropped in the middle.
+struct Opening<'a> {
+    worker: &'a Worker,
+    endpoint: EndpointId,
+    opened: Option<std::rc::Rc<SharedConnection>>,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.worker.pools.opened(self.endpoint, self.opened.take());
+    }
+}
+
+async fn connect(worker: &Worker, decision: &Decision) -> Result<Stream, ProxyError> {
+    let deadline = Deadline::after(&worker.deadlines, decision.timeouts.connect);
+    let socket = deadline
+        .bound(TcpStream::connect(decision.endpoint.address))
+        .await
+        .ok_or(ProxyError::ConnectTimeout)?
+        .map_err(ProxyError::of_connect)?;
+    // Without it a small request can wait for the acknowledgement of the one before.
+    socket.set_nodelay(true).map_err(ProxyError::Connect)?;
+    // Where a system does not know the option, `response_timeout` sees an upload move in larger steps.
+    let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+    Ok(Stream::Plain(socket))
 }

@@ -31,6 +31,8 @@ pub(super) enum ProxyError {
     ForeignCoding,
     #[error("the upstream sends one informational answer after another")]
     Flood,
+    #[error("the upstream's protocol cannot carry this request")]
+    Unsendable,
     #[error("the client left in the middle of its request")]
     RequestCut,
     #[error("the request body is malformed")]
@@ -47,7 +49,11 @@ impl ProxyError {
             Self::ConnectTimeout => Outcome::ConnectTimeout,
             Self::ResponseTimeout => Outcome::ResponseTimeout,
             Self::Reset(_) => Outcome::Reset,
-            Self::Protocol(_) | Self::UnaskedUpgrade | Self::ForeignCoding | Self::Flood => Outcome::Protocol,
+            Self::Protocol(_)
+            | Self::UnaskedUpgrade
+            | Self::ForeignCoding
+            | Self::Flood
+            | Self::Unsendable => Outcome::Protocol,
             Self::RequestCut => Outcome::DownstreamGone,
             Self::RequestBody | Self::RequestBodyTimeout => Outcome::DownstreamBad,
         }
@@ -60,7 +66,8 @@ impl ProxyError {
             | Self::Protocol(_)
             | Self::UnaskedUpgrade
             | Self::ForeignCoding
-            | Self::Flood => StatusCode::BAD_GATEWAY,
+            | Self::Flood
+            | Self::Unsendable => StatusCode::BAD_GATEWAY,
             Self::Local(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             // Nobody is there to read it: 499, as for every client that left.

@@ -7,12 +7,15 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::uri::Scheme;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 
 use super::body::{BodyState, RequestBody};
-use super::connect::connect;
+use super::connect::{Freshness, obtain};
 use super::connection::Downstream;
 use super::deadline::Deadline;
 use super::early;
@@ -20,26 +23,26 @@ use super::error::ProxyError;
 use super::headers;
 use super::pool::UpstreamConnection;
 use super::record::Record;
+use super::websocket::{self, Asked};
 use crate::routing::Decision;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Upgrade {
-    No,
-    /// To WebSocket, by the client, where the route allows it.
-    Asked,
-}
 
 /// A request as the upstream will get it.
 pub(super) struct Outgoing {
     pub(super) request: Request<RequestBody>,
-    pub(super) upgrade: Upgrade,
+    pub(super) websocket: Option<Asked>,
     /// `None`: there is no body.
     pub(super) body_state: Option<Rc<Cell<BodyState>>>,
     /// `None`: an HTTP/1.0 client, which cannot be sent any.
     pub(super) hints: Option<SyncSender<Box<[u8]>>>,
 }
 
-pub(super) type Exchanged = (Response<Incoming>, UpstreamConnection);
+/// The answer's head, and what brings the rest.
+pub(super) struct Exchanged {
+    pub(super) response: Response<Incoming>,
+    pub(super) connection: UpstreamConnection,
+    /// The upstream agreed to become a WebSocket.
+    pub(super) switched: Option<Asked>,
+}
 
 /// Gets the response head. Tries a dead pooled connection's request again where that is safe; on a new
 /// connection at most once.
@@ -48,39 +51,22 @@ pub(super) async fn exchange(
     outgoing: Outgoing,
     record: &Record,
 ) -> Result<Exchanged, ProxyError> {
-    let Outgoing { mut request, upgrade, body_state, hints } = outgoing;
+    let Outgoing { mut request, websocket, body_state, hints } = outgoing;
     let (worker, decision) = (&downstream.worker, record.decision());
-    let mut pooled = upgrade == Upgrade::No;
+    // What becomes a tunnel keeps its connection.
+    let mut freshness = if websocket.is_some() { Freshness::New } else { Freshness::Any };
     loop {
-        let taken = if pooled {
-            let take = |context: &mut Context<'_>| {
-                worker.pools.take(decision.endpoint.id, record.started(), context)
-            };
-            poll_fn(|context| Poll::Ready(take(context))).await
-        } else {
-            None
-        };
-        let mut connection = match taken {
-            Some(connection) => connection,
-            None => connect(worker, decision).await?,
-        };
-        let copy = if connection.reused { Replay::of(&request) } else { None };
-        let failed = match send(downstream, &mut connection, request, body_state.as_deref(), decision).await {
-            Ok(response)
-                if response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade == Upgrade::No =>
-            {
-                return Err(ProxyError::UnaskedUpgrade);
-            }
-            Ok(response) if headers::has_foreign_coding(response.headers()) => {
-                return Err(ProxyError::ForeignCoding);
-            }
-            Ok(response) => return Ok((response, connection)),
+        let mut connection = obtain(worker, decision, freshness, record.started()).await?;
+        let copy = if connection.is_reused() { Replay::of(&request) } else { None };
+        let sent = send(downstream, &mut connection, request, body_state.as_deref(), decision).await;
+        let failed = match sent {
+            Ok(response) => return checked(response, connection, websocket),
             Err(failed) => failed,
         };
-        // Only a pooled connection can have been dead before we came; then a new one must do.
-        pooled = false;
+        // Only a connection that was there can have been dead before we came; then a new one must do.
+        freshness = Freshness::New;
         request = match (failed, copy) {
-            (Failed::Unsent(unsent), _) if connection.reused => *unsent,
+            (Failed::Unsent(unsent), _) if connection.is_reused() => *unsent,
             (Failed::Broken(error), Some(copy)) if is_closed_early(&error) => {
                 copy.into_request(hints.clone())
             }
@@ -89,11 +75,35 @@ pub(super) async fn exchange(
     }
 }
 
+/// An answer that says what we asked for, or that switches to it.
+fn checked(
+    response: Response<Incoming>,
+    connection: UpstreamConnection,
+    websocket: Option<Asked>,
+) -> Result<Exchanged, ProxyError> {
+    if headers::has_foreign_coding(response.headers()) {
+        return Err(ProxyError::ForeignCoding);
+    }
+    let switched = match (&connection, websocket) {
+        (UpstreamConnection::Shared(_), Some(asked)) if response.status().is_success() => Some(asked),
+        (UpstreamConnection::Own(_), Some(asked))
+            if asked.is_agreed(response.status(), response.headers()) =>
+        {
+            Some(asked)
+        }
+        _ if response.status() == StatusCode::SWITCHING_PROTOCOLS => return Err(ProxyError::UnaskedUpgrade),
+        _ => None,
+    };
+    Ok(Exchanged { response, connection, switched })
+}
+
 /// Why there is no response head.
 enum Failed {
     /// Nothing of the request was written.
     Unsent(Box<Request<RequestBody>>),
     Broken(hyper::Error),
+    /// The upstream's protocol has no words for it.
+    Unsendable,
     /// One informational answer after another.
     Flood,
     TimedOut,
@@ -108,6 +118,7 @@ impl Failed {
             (_, Some(BodyState::Stalled)) => ProxyError::RequestBodyTimeout,
             (Self::TimedOut, _) => ProxyError::ResponseTimeout,
             (Self::Flood, _) => ProxyError::Flood,
+            (Self::Unsendable, _) => ProxyError::Unsendable,
             (Self::Unsent(_), _) => ProxyError::Reset(None),
             (Self::Broken(error), _) if error.is_parse() => ProxyError::Protocol(error),
             (Self::Broken(error), _) => ProxyError::Reset(Some(error)),
@@ -115,36 +126,81 @@ impl Failed {
     }
 }
 
-/// Sends on this connection and waits for the response head, polling the connection in this very task.
+/// Sends on this connection and waits for the response head.
 async fn send(
     downstream: &Downstream,
     connection: &mut UpstreamConnection,
-    request: Request<RequestBody>,
+    mut request: Request<RequestBody>,
     body_state: Option<&Cell<BodyState>>,
     decision: &Decision,
 ) -> Result<Response<Incoming>, Failed> {
-    let mut head = pin!(connection.sender.try_send_request(request));
-    let mut deadline = Deadline::after(&downstream.worker.deadlines, decision.timeouts.response);
-    let mut answers_ahead = 0;
-    let head = poll_fn(|context| {
-        let informational = early::counting(|| connection.drive(context));
-        answers_ahead += informational;
-        if answers_ahead > early::ANSWERS_AHEAD_MAX {
-            return Poll::Ready(Err(Failed::Flood));
+    let wait = Wait { downstream, body_state, span: decision.timeouts.response };
+    match connection {
+        UpstreamConnection::Own(own) => {
+            let head = own.sender.try_send_request(request);
+            // The connection is polled in this very task.
+            wait.head(head, |context| early::counting(|| own.drive(context))).await
         }
-        if body_state.is_some_and(is_moving) {
-            deadline.restart(decision.timeouts.response);
+        UpstreamConnection::Shared(stream) => {
+            let asks = request.headers().contains_key(header::UPGRADE);
+            if !headers::write_for_http2(&mut request, Scheme::HTTP) {
+                return Err(Failed::Unsendable);
+            }
+            if asks {
+                if !stream.takes_connect(&downstream.worker.deadlines, decision.timeouts.connect).await {
+                    return Err(Failed::Unsendable);
+                }
+                websocket::write_as_connect(&mut request);
+            }
+            let head = stream.sender().try_send_request(request);
+            let head = wait.head(head, |_| 0).await;
+            if matches!(head, Err(Failed::TimedOut)) {
+                // Perhaps nobody is there any more: nobody else is to wait for that.
+                stream.retire();
+            }
+            head
         }
-        match head.as_mut().poll(context) {
-            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-            Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                Some(unsent) => Failed::Unsent(Box::new(unsent)),
-                None => Failed::Broken(error.into_error()),
-            })),
-            Poll::Pending => deadline.poll(context).map(|()| Err(Failed::TimedOut)),
-        }
-    });
-    head.await
+    }
+}
+
+type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+
+/// How long to wait for a head.
+struct Wait<'a> {
+    downstream: &'a Downstream,
+    body_state: Option<&'a Cell<BodyState>>,
+    span: Duration,
+}
+
+impl Wait<'_> {
+    /// `drive` moves the connection, and says how many informational answers came meanwhile.
+    async fn head(
+        self,
+        head: impl Future<Output = Sent>,
+        mut drive: impl FnMut(&mut Context<'_>) -> u32,
+    ) -> Result<Response<Incoming>, Failed> {
+        let mut head = pin!(head);
+        let mut deadline = Deadline::after(&self.downstream.worker.deadlines, self.span);
+        let mut answers_ahead = 0;
+        poll_fn(|context| {
+            answers_ahead += drive(context);
+            if answers_ahead > early::ANSWERS_AHEAD_MAX {
+                return Poll::Ready(Err(Failed::Flood));
+            }
+            if self.body_state.is_some_and(is_moving) {
+                deadline.restart(self.span);
+            }
+            match head.as_mut().poll(context) {
+                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
+                    Some(unsent) => Failed::Unsent(Box::new(unsent)),
+                    None => Failed::Broken(error.into_error()),
+                })),
+                Poll::Pending => deadline.poll(context).map(|()| Err(Failed::TimedOut)),
+            }
+        })
+        .await
+    }
 }
 
 /// While the client owes us bytes, or the upstream takes those that came, the upstream is not late: its time runs

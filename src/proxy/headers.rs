@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::uri::PathAndQuery;
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Uri, Version};
 
 use super::connection::Downstream;
@@ -129,7 +129,7 @@ pub(super) fn prepare_request(
         append_forwarded_for(headers, &downstream.forwarded_for);
     }
     if !downstream.peer_trusted || !headers.contains_key(X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(X_FORWARDED_PROTO, scheme_value(&downstream.scheme));
     }
     if !downstream.peer_trusted || !headers.contains_key(X_FORWARDED_HOST) {
         match headers.get(header::HOST).cloned() {
@@ -147,6 +147,43 @@ pub(super) fn prepare_request(
     parts.version = Version::HTTP_11;
 }
 
+fn scheme_value(scheme: &Scheme) -> HeaderValue {
+    HeaderValue::from_static(if *scheme == Scheme::HTTPS { "https" } else { "http" })
+}
+
+/// Makes a request that is ready for HTTP/1 ready for HTTP/2: the target names scheme and host, and the fields that
+/// belong to HTTP/1 alone are gone. `false`: the host is none.
+pub(super) fn write_for_http2<B>(request: &mut http::Request<B>, scheme: Scheme) -> bool {
+    let headers = request.headers_mut();
+    for name in [header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE] {
+        headers.remove(name);
+    }
+    let host = headers.remove(header::HOST);
+    let path = request.uri().path_and_query().cloned();
+    let authority = host.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
+    let uri = Uri::builder()
+        .scheme(scheme)
+        .authority(authority)
+        .path_and_query(path.unwrap_or_else(|| PathAndQuery::from_static("/")))
+        .build();
+    *request.version_mut() = Version::HTTP_2;
+    uri.map(|uri| *request.uri_mut() = uri).is_ok()
+}
+
+/// HTTP/2 may send a cookie in pieces; HTTP/1 knows one field (RFC 9113, 8.2.3).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    let mut pieces = headers.get_all(header::COOKIE).iter();
+    let (Some(first), Some(second)) = (pieces.next(), pieces.next()) else { return };
+    let mut joined = first.as_bytes().to_vec();
+    for piece in [second].into_iter().chain(pieces) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(piece.as_bytes());
+    }
+    if let Ok(value) = HeaderValue::from_bytes(&joined) {
+        headers.insert(header::COOKIE, value);
+    }
+}
+
 /// Makes the head of a response ours.
 pub(super) fn prepare_response(headers: &mut HeaderMap) {
     if headers.contains_key(header::TRANSFER_ENCODING) {
@@ -156,23 +193,25 @@ pub(super) fn prepare_response(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
 }
 
-/// A sole `Upgrade: websocket` on a bodiless HTTP/1.1 GET whose `Connection` names it.
-pub(super) fn asks_for_websocket(parts: &Parts) -> bool {
-    parts.method == Method::GET
-        && parts.version == Version::HTTP_11
-        && names_websocket(&parts.headers)
-        && parts.headers.get_all(header::CONNECTION).iter().any(|value| has_token(value, "upgrade"))
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    content_type_begins_with(headers, b"application/grpc")
 }
 
-pub(super) fn names_websocket(headers: &HeaderMap) -> bool {
-    let mut upgrades = headers.get_all(header::UPGRADE).iter();
-    let first = upgrades.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    first && upgrades.next().is_none()
+/// A body that is a stream of messages: there may be long rests between two.
+pub(super) fn is_message_stream(headers: &HeaderMap) -> bool {
+    is_grpc(headers) || content_type_begins_with(headers, b"text/event-stream")
 }
 
-pub(super) fn put_websocket(headers: &mut HeaderMap) {
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+fn content_type_begins_with(headers: &HeaderMap, start: &[u8]) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    value.and_then(|value| value.get(..start.len())).is_some_and(|value| value.eq_ignore_ascii_case(start))
+}
+
+/// One field with this one value, in any case.
+pub(super) fn is_sole_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(token.as_bytes()));
+    first && values.next().is_none()
 }
 
 pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
@@ -231,7 +270,7 @@ fn is_request_id(value: &HeaderValue) -> bool {
     !bytes.is_empty() && bytes.len() <= REQUEST_ID_MAX && bytes.iter().all(u8::is_ascii_graphic)
 }
 
-fn has_token(value: &HeaderValue, token: &str) -> bool {
+pub(super) fn has_token(value: &HeaderValue, token: &str) -> bool {
     value.to_str().is_ok_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
 }
 
@@ -260,14 +299,6 @@ mod tests {
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["content-length", "host", "x-kept"]);
-    }
-
-    #[test]
-    fn only_a_lone_websocket_counts_as_one() {
-        assert!(names_websocket(&map(&[("upgrade", "WebSocket")])));
-        assert!(!names_websocket(&map(&[("upgrade", "h2c")])));
-        assert!(!names_websocket(&map(&[("upgrade", "websocket, h2c")])));
-        assert!(!names_websocket(&map(&[])));
     }
 
     #[test]

@@ -14,11 +14,14 @@ mod deadline;
 mod early;
 mod error;
 mod exchange;
+mod grpc;
 mod headers;
 pub mod listener;
 mod pool;
 mod record;
+mod stream;
 mod tunnel;
+mod websocket;
 pub mod worker;
 
 pub use listener::{BindError, Bound};

@@ -7,10 +7,12 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::StatusCode;
+use http::{HeaderMap, Response, StatusCode};
+use http_body::Body;
 
 use super::clock::{self, micros};
 use super::worker::Worker;
+use super::{grpc, headers};
 use crate::metrics::shard::Finish;
 use crate::metrics::{Blame, Outcome};
 use crate::routing::Decision;
@@ -24,6 +26,8 @@ pub(super) struct Record {
     started: Instant,
     head_us: Option<u64>,
     code: Option<u16>,
+    /// Of a gRPC call: whether its status is a failure, as far as is known.
+    failed_call: Option<bool>,
     /// When the body had passed, if it did.
     ended: Option<Instant>,
     counted: bool,
@@ -41,6 +45,7 @@ impl Record {
             started,
             head_us: None,
             code: None,
+            failed_call: None,
             ended: None,
             counted: false,
             outcome: None,
@@ -60,9 +65,20 @@ impl Record {
     }
 
     /// The upstream's response head is here.
-    pub(super) fn head(&mut self, status: StatusCode) {
+    pub(super) fn head<B: Body>(&mut self, response: &Response<B>) {
         self.head_us = Some(micros(self.started, clock::now()));
-        self.code = Some(status.as_u16());
+        self.code = Some(response.status().as_u16());
+        if headers::is_grpc(response.headers()) {
+            // Until the trailers are here, unless the head is all there is.
+            self.failed_call = Some(grpc::is_failure(response.headers()));
+        }
+    }
+
+    /// What stands behind the response body.
+    pub(super) fn trailers(&mut self, trailers: &HeaderMap) {
+        if self.failed_call.is_some() {
+            self.failed_call = Some(grpc::is_failure(trailers));
+        }
     }
 
     /// We answer by ourselves, because of `outcome`.
@@ -75,7 +91,11 @@ impl Record {
     pub(super) fn complete(&mut self) -> Instant {
         let now = clock::now();
         self.ended = Some(now);
-        self.outcome = Some(if self.answered_with_error() { Outcome::ServerError } else { Outcome::Success });
+        self.outcome = Some(if self.answered_with_error() || self.failed_call == Some(true) {
+            Outcome::ServerError
+        } else {
+            Outcome::Success
+        });
         now
     }
 

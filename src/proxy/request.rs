@@ -15,17 +15,20 @@ use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
+use hyper_util::rt::TokioIo;
 
 use super::body::{BodyState, RequestBody, ResponseBody, UploadSetup};
 use super::connection::Downstream;
 use super::deadline::Deadline;
 use super::early::{self, Gate};
-use super::error::{ProxyError, answer};
-use super::exchange::{Outgoing, Upgrade, exchange};
+use super::error::answer;
+use super::exchange::{Exchanged, Outgoing, exchange};
 use super::pool::UpstreamConnection;
 use super::record::Record;
-use super::tunnel::Tunnel;
-use super::{clock, headers};
+use super::tunnel::{self, Tunnel};
+use super::websocket::{self, Asked};
+use super::{clock, grpc, headers};
+use crate::config::UpstreamProtocol;
 use crate::metrics::shard::Refused;
 use crate::routing::{Answer, Decision, View};
 
@@ -37,7 +40,11 @@ pub(super) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let busy = downstream.begin_request(request.version());
+    let grpc = headers::is_grpc(request.headers());
     let mut response = respond(&downstream, request).await;
+    if grpc && response.body().is_our_own() {
+        response = grpc::answer(response.status(), response.into_body());
+    }
     if downstream.worker.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response = closing(response);
     }
@@ -45,9 +52,13 @@ pub(super) async fn handle(
     Ok(response)
 }
 
-async fn respond(downstream: &Rc<Downstream>, request: Request<Incoming>) -> Response<ResponseBody> {
+async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) -> Response<ResponseBody> {
     let started = clock::now();
     let worker = &downstream.worker;
+    if request.version() == Version::HTTP_2 {
+        headers::join_cookies(request.headers_mut());
+    }
+    let websocket = websocket::asked(&mut request, || worker.random_bytes());
     let fault = headers::fault(request.method(), request.uri(), request.version(), request.headers());
     if let Some(fault) = fault {
         worker.shard.refuse(Refused::BadRequest);
@@ -63,7 +74,15 @@ async fn respond(downstream: &Rc<Downstream>, request: Request<Incoming>) -> Res
             answer(StatusCode::FORBIDDEN, "this route is closed")
         }
         Answer::Forward(decision) => {
-            forward(downstream, request, Record::start(worker, decision, started)).await
+            let websocket = match websocket {
+                Some(Asked { connect: Some(_), .. }) if !decision.websocket => {
+                    worker.shard.refuse(Refused::Denied);
+                    return answer(StatusCode::FORBIDDEN, "this route passes no WebSocket on");
+                }
+                // One that came by `Upgrade` is a plain request as well, and goes on as such.
+                websocket => websocket.filter(|_| decision.websocket),
+            };
+            forward(downstream, request, websocket, Record::start(worker, decision, started)).await
         }
     }
 }
@@ -83,19 +102,17 @@ fn view<'a>(downstream: &Downstream, request: &'a Request<Incoming>) -> View<'a>
 async fn forward(
     downstream: &Rc<Downstream>,
     request: Request<Incoming>,
+    websocket: Option<Asked>,
     mut record: Record,
 ) -> Response<ResponseBody> {
-    let outgoing = prepare(downstream, request, record.decision());
-    let upgrade = outgoing.upgrade;
+    let outgoing = prepare(downstream, request, websocket, record.decision());
     let uploads = outgoing.body_state.clone();
     match exchange(downstream, outgoing, &record).await {
-        Ok((response, connection)) => {
-            record.head(response.status());
-            match upgrade {
-                Upgrade::Asked if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    switch(downstream, response, connection, record)
-                }
-                _ => pass_down(response, connection, record, uploads),
+        Ok(Exchanged { response, connection, switched }) => {
+            record.head(&response);
+            match switched {
+                Some(asked) => switch(downstream, response, connection, asked, record),
+                None => pass_down(downstream, response, connection, record, uploads),
             }
         }
         Err(error) => {
@@ -106,25 +123,38 @@ async fn forward(
     }
 }
 
-fn prepare(downstream: &Rc<Downstream>, request: Request<Incoming>, decision: &Decision) -> Outgoing {
+fn prepare(
+    downstream: &Rc<Downstream>,
+    request: Request<Incoming>,
+    websocket: Option<Asked>,
+    decision: &Decision,
+) -> Outgoing {
     let worker = &downstream.worker;
     let (mut parts, incoming) = request.into_parts();
     let hints = (parts.version == Version::HTTP_11).then(|| downstream.hints.clone());
-    let asks = decision.websocket && incoming.is_end_stream() && headers::asks_for_websocket(&parts);
-    let upgrade = if asks { Upgrade::Asked } else { Upgrade::No };
     headers::prepare_request(&mut parts, downstream, || request_id(worker.random_u64(), worker.random_u64()));
-    if upgrade == Upgrade::Asked {
-        headers::put_websocket(&mut parts.headers);
+    if websocket.is_some() {
+        websocket::put_upgrade(&mut parts.headers);
     }
     if !incoming.is_end_stream() && incoming.size_hint().exact().is_none() {
         // It was chunked and stays so. Without the field hyper would take the body of a GET for none.
         parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    let gate = headers::expects_continue(&parts.headers).then(Gate::default);
+    let gate = match decision.protocol {
+        UpstreamProtocol::Http1 => headers::expects_continue(&parts.headers).then(Gate::default),
+        // We ask the client for its body as soon as the upstream wants it, which is what the field is for.
+        UpstreamProtocol::Http2 => {
+            parts.headers.remove(header::EXPECT);
+            None
+        }
+    };
     let (body, body_state) = RequestBody::new(
         incoming,
         UploadSetup {
-            timeout: downstream.listener.body_timeout,
+            timeout: match headers::is_message_stream(&parts.headers) {
+                true => decision.timeouts.stream,
+                false => downstream.listener.body_timeout,
+            },
             deadlines: &worker.deadlines,
             gate: gate.clone(),
             downstream,
@@ -132,7 +162,7 @@ fn prepare(downstream: &Rc<Downstream>, request: Request<Incoming>, decision: &D
     );
     let mut request = Request::from_parts(parts, body);
     early::listen(&mut request, gate, hints.clone());
-    Outgoing { request, upgrade, body_state, hints }
+    Outgoing { request, websocket, body_state, hints }
 }
 
 /// 32 hex digits.
@@ -148,6 +178,7 @@ fn request_id(high: u64, low: u64) -> HeaderValue {
 
 /// The response on its way down, with everything that has to end when it ends.
 fn pass_down(
+    downstream: &Downstream,
     response: Response<Incoming>,
     mut connection: UpstreamConnection,
     record: Record,
@@ -158,37 +189,52 @@ fn pass_down(
     // Ours, whatever the upstream speaks. With its 1.0 an answer would end where the connection ends, and one that
     // broke off would look whole.
     parts.version = Version::HTTP_11;
+    let timeouts = record.decision().timeouts;
+    let rest = if headers::is_message_stream(&parts.headers) {
+        downstream.expect_rests(timeouts.stream);
+        timeouts.stream
+    } else {
+        timeouts.body
+    };
     let uploading = body_state.filter(|state| state.get() != BodyState::Ended);
-    let connection = if uploading.is_some() {
+    if uploading.is_some()
+        && let UpstreamConnection::Own(own) = &mut connection
+        && let Some(driver) = own.take_driver()
+    {
         // The answer came before the request was through. Both go on, each at its own pace: the connection gets
         // a task of its own, so that a client which reads nothing until it has sent everything is not stuck.
-        if let Some(driver) = connection.take_driver() {
-            let bound = Deadline::after(&record.worker().connection_deadlines, UPLOAD_AFTER_ANSWER_MAX);
-            tokio::task::spawn_local(bound.bound(driver));
-        }
-        None
-    } else {
-        Some(connection)
-    };
-    Response::from_parts(parts, ResponseBody::streaming(incoming, connection, record, uploading))
+        let bound = Deadline::after(&record.worker().connection_deadlines, UPLOAD_AFTER_ANSWER_MAX);
+        tokio::task::spawn_local(bound.bound(driver));
+    }
+    Response::from_parts(parts, ResponseBody::streaming(incoming, connection, record, uploading, rest))
 }
 
-/// The upstream agreed to switch. Bytes move only once hyper has sent our 101.
+/// The upstream agreed to switch. Bytes move only once hyper has sent our yes.
 fn switch(
-    downstream: &Downstream,
-    response: Response<Incoming>,
-    upstream: UpstreamConnection,
-    mut record: Record,
+    downstream: &Rc<Downstream>,
+    mut response: Response<Incoming>,
+    connection: UpstreamConnection,
+    mut asked: Asked,
+    record: Record,
 ) -> Response<ResponseBody> {
+    downstream.expect_rests(record.decision().timeouts.stream);
+    let upstream = tunnel::Upstream::of(&mut response, connection);
     let (mut parts, _) = response.into_parts();
-    if !headers::names_websocket(&parts.headers) {
-        let error = ProxyError::UnaskedUpgrade;
-        record.answer(error.outcome(), error.status());
-        return error.into_response();
-    }
     headers::prepare_response(&mut parts.headers);
-    headers::put_websocket(&mut parts.headers);
-    downstream.become_tunnel(Tunnel { upstream, record });
+    asked.write_agreed(&mut parts);
+    let tunnel = Tunnel { upstream, record };
+    match asked.connect.take() {
+        None => downstream.become_tunnel(tunnel),
+        Some(stream) => {
+            let (worker, busy) = (Rc::clone(&downstream.worker), downstream.hold());
+            tokio::task::spawn_local(async move {
+                let _busy = busy;
+                if let Ok(stream) = stream.await {
+                    tunnel::run(&worker, TokioIo::new(stream), &[], tunnel).await;
+                }
+            });
+        }
+    }
     Response::from_parts(parts, ResponseBody::empty())
 }
 

@@ -1,67 +1,118 @@
-//! After a 101: bytes both ways until either side is done, or nobody has said anything for an hour.
+//! After the yes to a WebSocket: bytes both ways until either side is done, or nobody has said anything for long.
 
 use std::cell::Cell;
 use std::io;
 use std::task::Poll;
-use std::time::Duration;
 
+use http::Response;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::deadline::Deadline;
-use super::pool::{Driver, UpstreamConnection};
+use super::pool::{OwnConnection, SharedStream, UpstreamConnection};
 use super::record::Record;
+use super::stream::Stream;
 use super::worker::Worker;
 
-const IDLE: Duration = Duration::from_secs(3_600);
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// An upstream connection that said 101, and the record of the request that asked for it.
+/// The upstream that said yes, and the record of the request that asked it.
 pub(super) struct Tunnel {
-    pub(super) upstream: UpstreamConnection,
+    pub(super) upstream: Upstream,
     pub(super) record: Record,
 }
 
-/// `early` is what the client sent behind its request; nothing of it has moved before the 101.
-pub(super) async fn run(worker: &Worker, mut downstream: TcpStream, early: &[u8], tunnel: Tunnel) {
+pub(super) enum Upstream {
+    Own(OwnConnection),
+    Shared(SharedStream, OnUpgrade),
+}
+
+impl Upstream {
+    pub(super) fn of(response: &mut Response<Incoming>, connection: UpstreamConnection) -> Self {
+        match connection {
+            UpstreamConnection::Own(own) => Self::Own(own),
+            UpstreamConnection::Shared(stream) => Self::Shared(stream, hyper::upgrade::on(response)),
+        }
+    }
+}
+
+/// `early` is what the client sent behind its request; nothing of it has moved before the upstream's yes.
+pub(super) async fn run(
+    worker: &Worker,
+    downstream: impl AsyncRead + AsyncWrite,
+    early: &[u8],
+    tunnel: Tunnel,
+) {
     let Tunnel { upstream, mut record } = tunnel;
     // Switching is the answer: the request succeeded, and counts now, however long the tunnel lives.
     record.complete();
     record.count();
-    let Some((mut upstream, head)) = take_socket(upstream).await else { return };
-    let moved = Cell::new(false);
-    // An error on either side ends both; the end of one side's bytes does not.
-    let both = async {
-        upstream.write_all(early).await?;
-        downstream.write_all(&head).await?;
-        let (from_client, to_client) = downstream.split();
-        let (from_upstream, to_upstream) = upstream.split();
-        tokio::try_join!(pump(from_client, to_upstream, &moved), pump(from_upstream, to_client, &moved))
-    };
-    let mut both = std::pin::pin!(both);
-    let mut idle = Deadline::after(&worker.connection_deadlines, IDLE);
-    std::future::poll_fn(|context| {
-        if both.as_mut().poll(context).is_ready() || worker.is_cut() {
-            return Poll::Ready(());
+    let ends = Ends { worker, record: &record };
+    match upstream {
+        Upstream::Own(own) => {
+            if let Some((upstream, head)) = take_stream(own).await {
+                ends.join(downstream, upstream, early, &head).await;
+            }
         }
-        if moved.replace(false) {
-            idle.restart(IDLE);
+        Upstream::Shared(stream, upgrade) => {
+            if let Ok(upstream) = upgrade.await {
+                ends.join(downstream, TokioIo::new(upstream), early, &[]).await;
+            }
+            drop(stream);
         }
-        idle.poll(context)
-    })
-    .await;
+    }
 }
 
-/// The bare socket, and what was read from it behind the 101.
-async fn take_socket(mut upstream: UpstreamConnection) -> Option<(TcpStream, Vec<u8>)> {
+struct Ends<'a> {
+    worker: &'a Worker,
+    record: &'a Record,
+}
+
+impl Ends<'_> {
+    /// `up` and `down` are bytes that were read already, on their way in that direction.
+    async fn join(
+        &self,
+        downstream: impl AsyncRead + AsyncWrite,
+        upstream: impl AsyncRead + AsyncWrite,
+        up: &[u8],
+        down: &[u8],
+    ) {
+        let moved = Cell::new(false);
+        let (from_client, mut to_client) = tokio::io::split(downstream);
+        let (from_upstream, mut to_upstream) = tokio::io::split(upstream);
+        // An error on either side ends both; the end of one side's bytes does not.
+        let both = async {
+            to_upstream.write_all(up).await?;
+            to_client.write_all(down).await?;
+            tokio::try_join!(pump(from_client, to_upstream, &moved), pump(from_upstream, to_client, &moved))
+        };
+        let mut both = std::pin::pin!(both);
+        let span = self.record.decision().timeouts.stream;
+        let mut idle = Deadline::after(&self.worker.connection_deadlines, span);
+        std::future::poll_fn(|context| {
+            if both.as_mut().poll(context).is_ready() || self.worker.is_cut() {
+                return Poll::Ready(());
+            }
+            if moved.replace(false) {
+                idle.restart(span);
+            }
+            idle.poll(context)
+        })
+        .await;
+    }
+}
+
+/// The bare stream, and what was read from it behind the 101.
+async fn take_stream(mut upstream: OwnConnection) -> Option<(Stream, Vec<u8>)> {
     // With the switch hyper's part is over, and its state machine ends.
     std::future::poll_fn(|context| {
         upstream.drive(context);
         if upstream.has_ended() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    let driver: Box<Driver> = upstream.take_driver()?;
-    let parts = driver.into_parts();
+    let parts = upstream.take_driver()?.into_parts();
     Some((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
@@ -78,6 +129,7 @@ async fn pump(
             return to.shutdown().await;
         }
         to.write_all(&buffer[..read]).await?;
+        to.flush().await?;
         moved.set(true);
     }
 }

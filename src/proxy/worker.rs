@@ -26,6 +26,7 @@ use crate::routing::{self, Answer, Dice, Live, View};
 /// What hyper may keep of one connection, each way: a client that does not read must not cost a megabyte. Also the
 /// largest head, of a request and of an answer.
 pub(super) const BUFFER_BYTES_MAX: usize = 64 * 1024;
+pub(super) const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 /// Of requests: connect, response head, body.
 const REQUEST_TICK: Duration = Duration::from_millis(25);
 /// Of connections: idle, head, blocked.
@@ -88,6 +89,11 @@ impl Worker {
     /// For request ids; needs no repeatable seed.
     pub(super) fn random_u64(&self) -> u64 {
         self.ids.borrow_mut().u64(..)
+    }
+
+    /// For the handshake of a WebSocket.
+    pub(super) fn random_bytes(&self) -> [u8; 16] {
+        self.ids.borrow_mut().u128(..).to_le_bytes()
     }
 
     pub(super) fn is_draining(&self) -> bool {

@@ -24,6 +24,7 @@ pub fn decide(
         generation: snapshot.generation(),
         slot: variant.slot,
         endpoint: balance::choose(&variant.group.endpoints, dice.draw(), in_flight),
+        protocol: variant.group.protocol,
         timeouts: variant.group.timeouts,
         why,
         websocket: serving.websocket,

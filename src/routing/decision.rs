@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method};
 
-use crate::config::Weight;
+use crate::config::{UpstreamProtocol, Weight};
 use crate::metrics::SlotId;
 
 /// What routing may look at.
@@ -40,6 +40,7 @@ pub struct Decision {
     /// Where this request is counted.
     pub slot: SlotId,
     pub endpoint: Endpoint,
+    pub protocol: UpstreamProtocol,
     pub timeouts: Timeouts,
     pub why: Why,
     /// `Upgrade: websocket` is passed on.
@@ -62,6 +63,7 @@ pub struct Timeouts {
     pub connect: Duration,
     pub response: Duration,
     pub body: Duration,
+    pub stream: Duration,
     pub idle: Duration,
 }
 

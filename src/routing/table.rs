@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::{self, Config, StickyKey, Upgrade, Upstream};
+use crate::config::{self, Config, StickyKey, Upgrade, Upstream, UpstreamProtocol};
 use crate::metrics::SlotId;
 use crate::metrics::slots::Slots;
 
@@ -57,6 +57,7 @@ pub struct Group {
     pub name: Arc<str>,
     /// Never empty.
     pub endpoints: Box<[Endpoint]>,
+    pub protocol: UpstreamProtocol,
     pub timeouts: Timeouts,
 }
 
@@ -152,10 +153,12 @@ fn group(upstream: &Upstream, ids: &mut EndpointIds) -> Result<Group, TableError
     Ok(Group {
         name: Arc::clone(&upstream.name),
         endpoints: endpoints.collect::<Result<_, TableError>>()?,
+        protocol: upstream.protocol,
         timeouts: Timeouts {
             connect: upstream.connect_timeout,
             response: upstream.response_timeout,
             body: upstream.body_timeout,
+            stream: upstream.stream_timeout,
             idle: upstream.idle_timeout,
         },
     })

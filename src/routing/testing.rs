@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method};
 
@@ -58,14 +57,8 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
 }
 
 pub(super) fn upstream(name: &str, ports: &[u16]) -> Upstream {
-    Upstream {
-        name: Arc::from(name),
-        endpoints: ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect(),
-        connect_timeout: Duration::from_secs(1),
-        response_timeout: Duration::from_secs(15),
-        body_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(60),
-    }
+    let endpoints = ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
+    Upstream::new(Arc::from(name), endpoints)
 }
 
 pub(super) fn table(routes: Vec<Route>) -> Result<Table, TableError> {

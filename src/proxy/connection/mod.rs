@@ -1,45 +1,48 @@
-//! One downstream connection: the socket, hyper's HTTP/1 state machine, and the deadlines around both.
+//! One downstream connection: the socket, hyper's state machine, and the deadlines around both.
 //!
-//! At any time the connection is in one [`Stage`], and each stage but `Busy` has a deadline: nobody holds a
-//! connection by being slow. hyper's own head timeout is not used: it costs a timer a request, and cannot tell
-//! an idle connection from a slow head.
+//! [`greeting`] finds out what is spoken; [`http1`] and [`http2`] serve it. At any time the connection is in one
+//! [`Stage`], and each stage but `Busy` has a deadline: nobody holds a connection by being slow. hyper's own head
+//! timeout is not used: it costs a timer a request, and cannot tell an idle connection from a slow head.
 
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 
+use http::uri::Scheme;
 use http::{HeaderValue, Version};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::deadline::Deadline;
-use super::tunnel::{self, Tunnel};
-use super::worker::{BUFFER_BYTES_MAX, DRAIN_IDLE, Worker};
+use super::stream::Stream;
+use super::tunnel::Tunnel;
+use super::worker::Worker;
 use super::{early, request};
 use crate::config::Listener;
-use crate::metrics::shard::Refused;
 
+mod greeting;
+mod http1;
+mod http2;
 mod socket;
 
+use greeting::{Greeted, Protocol, greet};
 use socket::Socket;
 
-/// A client that was refused may still be sending: that much is read and thrown away, so that the refusal is
-/// not lost to a connection reset.
-const LINGER_BYTES_MAX: usize = 256 * 1024;
-const LINGER: Duration = Duration::from_secs(1);
+/// To a client whose head did not come in time.
+const REQUEST_TIMEOUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// A stream of HTTP/2 on which nothing happens, in either direction, for this long is reset: also one whose window
+/// stays shut.
+const STREAM_IDLE: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Between requests.
     Idle,
-    /// Part of a request head is here.
+    /// Part of a request head is here (HTTP/1).
     Head,
     /// A request is being served.
     Busy,
@@ -53,6 +56,8 @@ pub(super) struct Downstream {
     pub(super) listener: Rc<Listener>,
     pub(super) peer: SocketAddr,
     pub(super) peer_trusted: bool,
+    protocol: Protocol,
+    pub(super) scheme: Scheme,
     /// The peer's address as a header value, made once.
     pub(super) forwarded_for: HeaderValue,
     pub(super) hints: SyncSender<Box<[u8]>>,
@@ -60,6 +65,8 @@ pub(super) struct Downstream {
     /// Requests, answers and uploads under way: a [`Busy`] each.
     serving: Cell<u32>,
     watch: RefCell<Deadline>,
+    /// How long the stream that is being polled may rest (HTTP/2).
+    stream_idle: Cell<Duration>,
     tunnel: RefCell<Option<Tunnel>>,
     /// An answer of unknown length to an HTTP/1.0 client ends where the connection ends.
     ends_by_close: Cell<bool>,
@@ -88,6 +95,11 @@ impl Downstream {
         self.serving.set(self.serving.get() + 1);
         self.stage.set(Stage::Busy);
         Busy(Rc::clone(self))
+    }
+
+    /// The exchange that is being polled is one that may rest for long: a stream of messages, a tunnel.
+    pub(super) fn expect_rests(&self, span: Duration) {
+        self.stream_idle.set(self.stream_idle.get().max(span));
     }
 
     fn enter(&self, stage: Stage) {
@@ -130,57 +142,26 @@ impl Drop for Busy {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(worker: Rc<Worker>, listener: Rc<Listener>, stream: TcpStream, peer: SocketAddr) {
+pub(super) async fn serve(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpStream, peer: SocketAddr) {
     // Without it a small answer can wait for an acknowledgement. A socket that refuses is already broken.
-    if stream.set_nodelay(true).is_err() {
+    if socket.set_nodelay(true).is_err() {
         return;
     }
-    let (downstream, hints) = open(worker, listener, peer);
-    let io =
-        Socket { io: TokioIo::new(stream), downstream: Rc::clone(&downstream), hints, at_boundary: true };
-    let journey = Rc::clone(&downstream);
-    let service = service_fn(move |request| request::handle(Rc::clone(&journey), request));
-    let mut connection = http1::Builder::new()
-        .max_header_size(BUFFER_BYTES_MAX)
-        .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(io, service);
-    let mut draining = false;
-    let ended = std::future::poll_fn(|context| {
-        if downstream.worker.is_cut() || downstream.timed_out(context) {
-            return Poll::Ready(false);
-        }
-        if downstream.worker.is_draining() && !draining {
-            draining = true;
-            // An idle connection may have a request on its way: it is answered, with `Connection: close`.
-            if downstream.stage.get() == Stage::Idle {
-                downstream.watch.borrow_mut().restart(DRAIN_IDLE);
-            } else {
-                Pin::new(&mut connection).graceful_shutdown();
-            }
-        }
-        Pin::new(&mut connection).poll(context).map(|result| {
-            if result.is_err_and(|error| error.is_parse()) {
-                // hyper has answered 400, 414 or 431; it never became a request of ours.
-                downstream.worker.shard.refuse(Refused::BadRequest);
-            }
-            true
-        })
-    })
-    .await;
-    let parts = connection.into_parts();
-    let stream = parts.io.io.into_inner();
-    let tunnel = downstream.tunnel.borrow_mut().take();
-    match tunnel {
-        Some(tunnel) if ended => tunnel::run(&downstream.worker, stream, &parts.read_buf, tunnel).await,
-        _ => close(&downstream, stream, ended).await,
+    let Some(greeted) = greet(&worker, &listener, socket, peer).await else { return };
+    let (downstream, hints) = open(worker, listener, &greeted);
+    let io = Socket::new(greeted.stream, greeted.first, Rc::clone(&downstream), hints);
+    match greeted.protocol {
+        Protocol::Http1 => http1::serve(downstream, io).await,
+        Protocol::Http2 => http2::serve(downstream, io).await,
     }
 }
 
 fn open(
     worker: Rc<Worker>,
     listener: Rc<Listener>,
-    peer: SocketAddr,
+    greeted: &Greeted,
 ) -> (Rc<Downstream>, Receiver<Box<[u8]>>) {
+    let peer = greeted.peer;
     let (hints, receiver) = sync_channel(early::HINTS_MAX);
     let watch = Deadline::after(&worker.connection_deadlines, listener.header_timeout);
     let peer_trusted = trusts(&listener, peer.ip());
@@ -190,11 +171,17 @@ fn open(
         listener,
         peer,
         peer_trusted,
+        protocol: greeted.protocol,
+        scheme: match greeted.stream {
+            Stream::Plain(_) => Scheme::HTTP,
+            Stream::Tls(_) => Scheme::HTTPS,
+        },
         forwarded_for: address.expect("an IP address is a valid header value"),
         hints,
         stage: Cell::new(Stage::Idle),
         serving: Cell::new(0),
         watch: RefCell::new(watch),
+        stream_idle: Cell::new(STREAM_IDLE),
         tunnel: RefCell::new(None),
         ends_by_close: Cell::new(false),
         reset: Cell::new(false),
@@ -205,28 +192,4 @@ fn open(
 /// An IPv4 peer of a listener for both families shows as `::ffff:10.0.0.1`, and is written as `10.0.0.0/8`.
 fn trusts(listener: &Listener, address: IpAddr) -> bool {
     listener.trusted_proxies.iter().any(|network| network.contains(&address.to_canonical()))
-}
-
-/// Ends the socket so that the client can tell a whole answer from a cut one.
-async fn close(downstream: &Downstream, mut stream: TcpStream, ended: bool) {
-    let cut = !ended && matches!(downstream.stage.get(), Stage::Busy | Stage::Blocked);
-    if downstream.reset.get() || (cut && downstream.ends_by_close.get()) {
-        // Linger zero makes the close a reset. If it fails, the plain close is all there is.
-        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-        return;
-    }
-    if !ended {
-        if downstream.stage.get() == Stage::Head {
-            downstream.worker.shard.refuse(Refused::SlowHead);
-            let _ = stream
-                .try_write(b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-        }
-        return;
-    }
-    // A close with unread bytes is a reset, which can overtake our last answer: read on for a moment.
-    if stream.shutdown().await.is_ok() {
-        let mut rest = stream.take(LINGER_BYTES_MAX as u64);
-        let drain = async { tokio::io::copy(&mut rest, &mut tokio::io::sink()).await };
-        let _ = Deadline::after(&downstream.worker.connection_deadlines, LINGER).bound(drain).await;
-    }
 }

@@ -1,4 +1,4 @@
-//! The socket under hyper's HTTP/1: notices where the connection stands, and slips early hints in.
+//! The socket under hyper: notices where the connection stands, and slips early hints in.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,35 +6,52 @@ use std::rc::Rc;
 use std::sync::mpsc::Receiver;
 use std::task::{Context, Poll};
 
+use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::AsyncWrite;
 
-use super::{Downstream, Stage};
+use super::super::stream::Stream;
+use super::{Downstream, Protocol, Stage};
 
-/// The socket under hyper: notices where the connection stands, and slips early hints in.
 pub(super) struct Socket {
-    pub(super) io: TokioIo<TcpStream>,
-    pub(super) downstream: Rc<Downstream>,
-    pub(super) hints: Receiver<Box<[u8]>>,
+    io: TokioIo<Stream>,
+    /// Read before hyper came; it comes first.
+    first: Bytes,
+    downstream: Rc<Downstream>,
+    hints: Receiver<Box<[u8]>>,
     /// Nothing of a message is half written.
-    pub(super) at_boundary: bool,
+    at_boundary: bool,
 }
 
 impl Socket {
+    pub(super) fn new(
+        stream: Stream,
+        first: Bytes,
+        downstream: Rc<Downstream>,
+        hints: Receiver<Box<[u8]>>,
+    ) -> Self {
+        Self { io: TokioIo::new(stream), first, downstream, hints, at_boundary: true }
+    }
+
+    /// The stream, and what was read from it but not used: first what hyper has of it, then what it never took.
+    pub(super) fn into_parts(self, read_by_hyper: &[u8]) -> (Stream, Vec<u8>) {
+        (self.io.into_inner(), [read_by_hyper, &self.first].concat())
+    }
+
     /// Hints are small and the socket's buffer is empty at a boundary; a hint that does not fit is dropped whole
     /// or, if it was taken in part, breaks the connection.
-    fn write_hints(&mut self) -> io::Result<()> {
+    fn write_hints(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         while let Ok(hint) = self.hints.try_recv() {
             if !self.at_boundary {
                 // The answer before this one is still going out. Kept, the hint could land behind its own head.
                 continue;
             }
-            match self.io.inner().try_write(&hint) {
-                Ok(written) if written == hint.len() => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-                Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
+            match Pin::new(self.io.inner_mut()).poll_write(context, &hint) {
+                Poll::Ready(Ok(written)) if written == hint.len() => {}
+                Poll::Pending => {}
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Ready(Ok(_)) => return Err(io::ErrorKind::WriteZero.into()),
             }
         }
         Ok(())
@@ -49,7 +66,10 @@ impl Socket {
             }
             // hyper may hold the tail of an answer whose body is long gone: then nobody is served any more.
             (Poll::Ready(_), Stage::Blocked) => self.downstream.enter(Stage::Idle),
-            (Poll::Ready(_), Stage::Idle) => self.downstream.enter(Stage::Idle),
+            // Of HTTP/2 also answers to pings are written, and they do not make it less idle.
+            (Poll::Ready(_), Stage::Idle) if self.downstream.protocol == Protocol::Http1 => {
+                self.downstream.enter(Stage::Idle);
+            }
             _ => {}
         }
         result
@@ -60,10 +80,18 @@ impl Read for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.io).poll_read(context, buffer);
-        if result.is_ready() && self.downstream.stage.get() == Stage::Idle {
+        let result = if self.first.is_empty() {
+            Pin::new(&mut self.io).poll_read(context, buffer)
+        } else {
+            let fits = self.first.len().min(buffer.remaining());
+            buffer.put_slice(&self.first[..fits]);
+            self.first.advance(fits);
+            Poll::Ready(Ok(()))
+        };
+        let is_idle = self.downstream.stage.get() == Stage::Idle;
+        if result.is_ready() && is_idle && self.downstream.protocol == Protocol::Http1 {
             self.downstream.enter(Stage::Head);
         }
         result
@@ -76,14 +104,14 @@ impl Write for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.write_hints()?;
+        self.write_hints(context)?;
         let result = Pin::new(&mut self.io).poll_write(context, bytes);
         self.written(result)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.at_boundary = true;
-        self.write_hints()?;
+        self.write_hints(context)?;
         Pin::new(&mut self.io).poll_flush(context)
     }
 
@@ -101,7 +129,7 @@ impl Write for Socket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write_hints()?;
+        self.write_hints(context)?;
         let result = Pin::new(&mut self.io).poll_write_vectored(context, slices);
         self.written(result)
     }

@@ -1,0 +1,88 @@
+//! A connection that speaks HTTP/1: one request after another, and what may come of the last.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::super::deadline::Deadline;
+use super::super::stream::Stream;
+use super::super::tunnel;
+use super::super::worker::{BUFFER_BYTES_MAX, DRAIN_IDLE};
+use super::request;
+use super::{Downstream, REQUEST_TIMEOUT, Socket, Stage};
+use crate::metrics::shard::Refused;
+
+/// A client that was refused may still be sending: that much is read and thrown away, so that the refusal is
+/// not lost to a connection reset.
+const LINGER_BYTES_MAX: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
+
+pub(super) async fn serve(downstream: Rc<Downstream>, io: Socket) {
+    let journey = Rc::clone(&downstream);
+    let service = service_fn(move |request| request::handle(Rc::clone(&journey), request));
+    let mut connection = http1::Builder::new()
+        .max_header_size(BUFFER_BYTES_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .serve_connection(io, service);
+    let mut draining = false;
+    let ended = poll_fn(|context| {
+        if downstream.worker.is_cut() || downstream.timed_out(context) {
+            return Poll::Ready(false);
+        }
+        if downstream.worker.is_draining() && !draining {
+            draining = true;
+            // An idle connection may have a request on its way: it is answered, with `Connection: close`.
+            if downstream.stage.get() == Stage::Idle {
+                downstream.watch.borrow_mut().restart(DRAIN_IDLE);
+            } else {
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+        Pin::new(&mut connection).poll(context).map(|result| {
+            if result.is_err_and(|error| error.is_parse()) {
+                // hyper has answered 400, 414 or 431; it never became a request of ours.
+                downstream.worker.shard.refuse(Refused::BadRequest);
+            }
+            true
+        })
+    })
+    .await;
+    let parts = connection.into_parts();
+    let (stream, unread) = parts.io.into_parts(&parts.read_buf);
+    let tunnel = downstream.tunnel.borrow_mut().take();
+    match tunnel {
+        Some(tunnel) if ended => tunnel::run(&downstream.worker, stream, &unread, tunnel).await,
+        _ => close(&downstream, stream, ended).await,
+    }
+}
+
+/// Ends the socket so that the client can tell a whole answer from a cut one.
+async fn close(downstream: &Downstream, mut stream: Stream, ended: bool) {
+    let cut = !ended && matches!(downstream.stage.get(), Stage::Busy | Stage::Blocked);
+    if downstream.reset.get() || (cut && downstream.ends_by_close.get()) {
+        return stream.reset();
+    }
+    let last = async {
+        if !ended {
+            if downstream.stage.get() == Stage::Head {
+                downstream.worker.shard.refuse(Refused::SlowHead);
+                // A client that cannot be told is not told.
+                let _ = stream.write_all(REQUEST_TIMEOUT).await;
+            }
+            return;
+        }
+        // A close with unread bytes is a reset, which can overtake our last answer: read on for a moment.
+        if stream.shutdown().await.is_ok() {
+            let mut rest = stream.take(LINGER_BYTES_MAX as u64);
+            let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
+        }
+    };
+    // Either it is through, or the time is: the socket ends both ways.
+    let _ = Deadline::after(&downstream.worker.connection_deadlines, LINGER).bound(last).await;
+}
