@@ -1,4 +1,5 @@
-//! The signals: TERM, INT and QUIT drain, a second one ends now; HUP reloads; USR1 and USR2 have no work yet.
+//! The signals: TERM, INT and QUIT drain, a second one ends now; HUP reloads; USR1 opens the access log
+//! again; USR2 has no work yet.
 
 use std::io;
 use std::time::Duration;
@@ -54,9 +55,7 @@ impl Life {
                         () = reload(running) => {}
                         Some(Ask::End) = signals.next() => break,
                     },
-                    Ask::Reopen => {
-                        tracing::info!("USR1: there are no log files to reopen; logs go to stderr")
-                    }
+                    Ask::Reopen => running.reopen(),
                     Ask::HandOver => {
                         tracing::warn!("USR2: handing over to a new binary is not in this version yet");
                     }

@@ -17,6 +17,7 @@ use crate::admin;
 use crate::config::{self, Config};
 use crate::control::{self, Clock, Command, Controller, Handle, Start, StartError, watch_file};
 use crate::metrics::Shards;
+use crate::proxy::access_log::{self, AccessLog, Writer};
 use crate::proxy::listener::{self, BindError, Bound};
 use crate::proxy::{Phase, Setup, worker};
 use crate::routing::{EndpointIds, Live, Snapshot, Table, TableError};
@@ -40,6 +41,8 @@ pub enum AppError {
     Start(#[from] StartError),
     #[error(transparent)]
     Table(#[from] TableError),
+    #[error("access_log: cannot open its path: {0}; choose another [access_log] path")]
+    AccessLog(#[source] std::io::Error),
     #[error("cannot start a thread or its runtime: {0}")]
     Thread(#[source] std::io::Error),
 }
@@ -55,6 +58,7 @@ pub struct Running {
     workers: Vec<JoinHandle<()>>,
     control: JoinHandle<()>,
     store: Store,
+    access_log: Option<Writer>,
 }
 
 /// `andon run`: starts, follows the signals, ends after the drain.
@@ -95,6 +99,7 @@ pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError>
     let (store, loaded) = Store::open(&config.store)?;
     let listeners = bound.iter().map(|one| (one.listener.name.to_string(), one.address)).collect();
     let (epoch, shards) = (control::clock::process_start(), Shards::new(workers));
+    let (log, log_writer) = access_log(&config, &shards)?;
     let live = Live::new(empty_snapshot(&config)?);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AppError::Thread)?;
@@ -117,16 +122,34 @@ pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError>
         listeners,
         phase: phases.clone(),
         epoch,
+        access_log: log.clone(),
         seed: fastrand::u64(..),
     })?;
     tracing::info!(address = %admin_address, "admin listening");
     let face = Face { admin, handle: handle.clone(), readiness, phases, path };
     let control = spawn_control(runtime, controller, commands, face)?;
     ready.send_replace(admin::Phase::Serving);
-    Ok(Running { handle, admin: admin_address, listeners, phase, ready, workers, control, store })
+    Ok(Running {
+        handle,
+        admin: admin_address,
+        listeners,
+        phase,
+        ready,
+        workers,
+        control,
+        store,
+        access_log: log_writer,
+    })
 }
 
 impl Running {
+    /// The access log's file was renamed.
+    pub fn reopen(&self) {
+        if let Some(log) = &self.access_log {
+            log.reopen();
+        }
+    }
+
     /// No new connections; what is in flight may finish. `readyz` fails from here on.
     pub fn drain(&self) {
         self.ready.send_replace(admin::Phase::Draining);
@@ -145,9 +168,12 @@ impl Running {
     /// Waits for the workers, then ends control and store, in this order: the last requests are still counted,
     /// the last decision still stored.
     pub fn finish(self) {
-        let Self { handle, phase, workers, control, store, .. } = self;
+        let Self { handle, phase, workers, control, store, access_log, .. } = self;
         for worker in workers {
             join(worker);
+        }
+        if let Some(log) = access_log {
+            log.finish();
         }
         phase.send_replace(Phase::Cut);
         drop(handle);
@@ -163,6 +189,12 @@ fn join(thread: JoinHandle<()>) {
     if thread.join().is_err() {
         tracing::error!(thread = name, "ended by a panic");
     }
+}
+
+fn access_log(config: &Config, shards: &Shards) -> Result<(Option<AccessLog>, Option<Writer>), AppError> {
+    let Some(log) = &config.access_log else { return Ok((None, None)) };
+    let started = access_log::start(log, Arc::clone(shards.access_log()));
+    started.map(|(log, writer)| (Some(log), Some(writer))).map_err(AppError::AccessLog)
 }
 
 fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {

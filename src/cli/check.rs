@@ -85,6 +85,7 @@ mod tests {
             workers: Workers { count: 1 },
             admin: Admin { listen: ([127, 0, 0, 1], 2636).into() },
             store: Store::Memory,
+            access_log: None,
             listeners: Vec::new(),
             upstreams: Vec::new(),
             routes: Vec::new(),

@@ -29,6 +29,8 @@ pub struct Listener {
     pub keep_alive_timeout: Duration,
     /// Peers whose `X-Forwarded-*` is believed and appended to; from all others it is replaced.
     pub trusted_proxies: Vec<IpNet>,
+    /// A request without a valid `traceparent` gets one.
+    pub trace: bool,
 }
 
 impl Listener {
@@ -72,6 +74,7 @@ fn read(
     let networks = "a list of networks, such as [\"10.0.0.0/8\"]";
     let trusted_proxies =
         section.list("trusted_proxies", 0..=Listener::TRUSTED_PROXIES_MAX, networks, network);
+    let trace = section.or("trace", false, values::flag);
     section.finish();
     Some(Listener {
         name: name?,
@@ -80,6 +83,7 @@ fn read(
         body_timeout,
         keep_alive_timeout,
         trusted_proxies: trusted_proxies.unwrap_or_default(),
+        trace,
     })
 }
 

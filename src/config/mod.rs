@@ -3,6 +3,7 @@
 //! One file a section. Reading is all or nothing: [`parse`] returns a [`Config`] in which every name resolves
 //! and every number is possible, or **all** problems at once, each with its place. Imports nothing of ours.
 
+pub mod access_log;
 pub mod admin;
 pub mod canary;
 pub mod guard;
@@ -31,6 +32,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+pub use access_log::{AccessLog, LogFormat, LogTarget};
 pub use admin::Admin;
 pub use guard::{Ceiling, FastTrip, Guard, OnUnhealthy, Tolerate};
 pub use listener::Listener;
@@ -57,6 +59,8 @@ pub struct Config {
     pub workers: Workers,
     pub admin: Admin,
     pub store: Store,
+    /// `None`: no access log.
+    pub access_log: Option<AccessLog>,
     pub listeners: Vec<Listener>,
     pub upstreams: Vec<Upstream>,
     pub routes: Vec<Route>,
@@ -94,12 +98,13 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
     let workers = workers::read(root.section("workers"));
     let admin = admin::read(root.section("admin"));
     let store = store::read(root.section("store"), base);
+    let access_log = access_log::read(root.optional_section("access_log"), base);
     let listeners = listener::read_all(&mut root, &admin);
     let mut names = Names::new("upstream");
     let upstreams = upstream::read_all(&mut root, &mut names);
     let routes = route::read_all(&mut root, &names);
     root.finish();
-    Config { workers, admin, store, listeners, upstreams, routes }
+    Config { workers, admin, store, access_log, listeners, upstreams, routes }
 }
 
 /// The text, or what was found instead and what is accepted.

@@ -36,6 +36,7 @@ pub(super) struct Boot {
     workers: config::Workers,
     admin: config::Admin,
     store: config::Store,
+    access_log: Option<config::AccessLog>,
     listeners: Vec<config::Listener>,
 }
 
@@ -305,6 +306,7 @@ impl Boot {
             workers: config.workers,
             admin: config.admin.clone(),
             store: config.store.clone(),
+            access_log: config.access_log.clone(),
             listeners: config.listeners.clone(),
         }
     }
@@ -314,6 +316,7 @@ impl Boot {
             ("[workers]", self.workers != config.workers),
             ("[admin]", self.admin != config.admin),
             ("[store]", self.store != config.store),
+            ("[access_log]", self.access_log != config.access_log),
             ("[[listener]]", self.listeners != config.listeners),
         ];
         let note = |(section, _)| format!("{section} has changed and takes effect with the next restart");

@@ -177,7 +177,13 @@ fn of_workers(shards: &Shards) -> Vec<MetricFamily> {
         let count = shards.sum_workers(|shard| &shard.refused[reason as usize]);
         refused.count(&[("reason", reason.label())], count);
     }
-    [downstream, opened, refused].into_iter().filter_map(Family::done).collect()
+    let log = shards.access_log();
+    let mut logged = Family::counter("andon_access_log_lines_total", "Lines written to the access log");
+    logged.count(&[], log.written.get());
+    let mut dropped =
+        Family::counter("andon_access_log_dropped_total", "Lines that the access log did not take");
+    dropped.count(&[], log.dropped.get() + shards.sum_workers(|shard| &shard.access_log_dropped));
+    [downstream, opened, refused, logged, dropped].into_iter().filter_map(Family::done).collect()
 }
 
 fn truth(is: bool) -> f64 {

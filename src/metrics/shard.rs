@@ -205,6 +205,8 @@ pub struct Shard {
     pub upstream_opened: Counter,
     pub upstream_closed: Counter,
     pub refused: [Counter; Refused::ALL.len()],
+    /// Lines that did not fit the queue of the access log.
+    pub access_log_dropped: Counter,
 }
 
 impl Default for Shard {
@@ -216,6 +218,7 @@ impl Default for Shard {
             upstream_opened: Counter::default(),
             upstream_closed: Counter::default(),
             refused: Default::default(),
+            access_log_dropped: Counter::default(),
         }
     }
 }

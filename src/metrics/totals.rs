@@ -8,7 +8,18 @@ use super::{Blame, Outcome, SlotId};
 
 /// The shards of all workers; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Shards(Arc<[Arc<Shard>]>);
+pub struct Shards {
+    workers: Arc<[Arc<Shard>]>,
+    access_log: Arc<LogCounters>,
+}
+
+/// What the thread of the access log counts.
+#[derive(Debug, Default)]
+pub struct LogCounters {
+    pub written: Counter,
+    /// Lines that it could not write; the shards count those that did not reach it.
+    pub dropped: Counter,
+}
 
 /// Cumulative sums of one (route, variant). Differences of two of these are a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,17 +45,22 @@ impl SlotTotals {
 
 impl Shards {
     pub fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| Arc::new(Shard::default())).collect())
+        let workers = (0..workers).map(|_| Arc::new(Shard::default())).collect();
+        Self { workers, access_log: Arc::default() }
     }
 
     /// The shard that worker `index` alone writes.
     pub fn worker(&self, index: usize) -> Arc<Shard> {
-        Arc::clone(&self.0[index])
+        Arc::clone(&self.workers[index])
+    }
+
+    pub fn access_log(&self) -> &Arc<LogCounters> {
+        &self.access_log
     }
 
     pub fn totals(&self, slot: SlotId) -> SlotTotals {
         let mut sum = SlotTotals::default();
-        for counters in self.0.iter().filter_map(|shard| shard.peek(slot)) {
+        for counters in self.workers.iter().filter_map(|shard| shard.peek(slot)) {
             add(&mut sum, counters);
         }
         sum
@@ -52,7 +68,7 @@ impl Shards {
 
     /// Adds the fine latency histogram of the slot's judged successes to `counts`.
     pub fn add_latency(&self, slot: SlotId, counts: &mut [u64; BUCKETS]) {
-        for fine in self.0.iter().filter_map(|shard| shard.peek(slot)?.latency_counts()) {
+        for fine in self.workers.iter().filter_map(|shard| shard.peek(slot)?.latency_counts()) {
             for (sum, counter) in counts.iter_mut().zip(fine) {
                 *sum += counter.get();
             }
@@ -61,12 +77,12 @@ impl Shards {
 
     /// Any counter of a slot, summed.
     pub fn sum(&self, slot: SlotId, counter: impl Fn(&SlotCounters) -> &Counter) -> u64 {
-        self.0.iter().filter_map(|shard| shard.peek(slot)).map(|counters| counter(counters).get()).sum()
+        self.workers.iter().filter_map(|shard| shard.peek(slot)).map(|counters| counter(counters).get()).sum()
     }
 
     /// Any counter of the workers themselves, summed.
     pub fn sum_workers(&self, counter: impl Fn(&Shard) -> &Counter) -> u64 {
-        self.0.iter().map(|shard| counter(shard).get()).sum()
+        self.workers.iter().map(|shard| counter(shard).get()).sum()
     }
 }
 

@@ -74,6 +74,8 @@ pub(super) struct Upload {
     gate: Option<(Gate, Deadline)>,
     timeout: Duration,
     stalled: Deadline,
+    /// Bytes that the client sent, where somebody wants to know.
+    count: Option<Rc<Cell<u64>>>,
     /// The connection is not idle while an upload runs, even if its answer is through.
     _busy: Busy,
 }
@@ -84,13 +86,14 @@ pub(super) struct UploadSetup<'a> {
     pub(super) timeout: Duration,
     pub(super) deadlines: &'a Rc<Deadlines>,
     pub(super) gate: Option<Gate>,
+    pub(super) count: Option<Rc<Cell<u64>>>,
     pub(super) downstream: &'a Rc<Downstream>,
 }
 
 impl RequestBody {
     /// The state can be watched; there is none of an empty body.
     pub(super) fn new(incoming: Incoming, setup: UploadSetup<'_>) -> (Self, Option<Rc<Cell<BodyState>>>) {
-        let UploadSetup { timeout, deadlines, gate, downstream } = setup;
+        let UploadSetup { timeout, deadlines, gate, count, downstream } = setup;
         if incoming.is_end_stream() {
             return (Self::Empty, None);
         }
@@ -98,7 +101,7 @@ impl RequestBody {
         let gate = gate.map(|gate| (gate, Deadline::after(deadlines, CONTINUE_WAIT)));
         let stalled = Deadline::after(deadlines, timeout);
         let _busy = downstream.hold();
-        let upload = Upload { incoming, state: Rc::clone(&state), gate, timeout, stalled, _busy };
+        let upload = Upload { incoming, state: Rc::clone(&state), gate, timeout, stalled, count, _busy };
         (Self::Streaming(Box::new(upload)), Some(state))
     }
 
@@ -119,6 +122,9 @@ impl Upload {
         match Pin::new(&mut self.incoming).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.stalled.restart(self.timeout);
+                if let (Some(count), Some(data)) = (&self.count, frame.data_ref()) {
+                    count.set(count.get() + data.len() as u64);
+                }
                 // hyper asks for nothing behind trailers.
                 let ended = frame.is_trailers() || self.incoming.is_end_stream();
                 self.state.set(if ended { BodyState::Ended } else { BodyState::Moving });
@@ -246,6 +252,11 @@ impl ResponseBody {
         }
     }
 
+    /// Bytes of an answer of our own.
+    pub(super) fn own_len(&self) -> usize {
+        if let Kind::Text(Some(text)) = &self.kind { text.len() } else { 0 }
+    }
+
     pub(super) fn hold(&mut self, busy: Busy) {
         self.busy = Some(busy);
     }
@@ -264,6 +275,7 @@ impl Download {
                 if let Some(trailers) = frame.trailers_ref() {
                     self.record.trailers(trailers);
                 }
+                self.record.passed_down(frame.data_ref().map_or(0, Bytes::len));
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.broken_off(io::Error::other(error))))),

@@ -1,10 +1,17 @@
 //! The one place of the data plane that reads the clock.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 #[expect(clippy::disallowed_methods, reason = "the data plane's one clock")]
 pub(super) fn now() -> Instant {
     Instant::now()
+}
+
+/// The date, for people: nothing is measured by it.
+#[expect(clippy::disallowed_methods, reason = "the data plane's one reading of the date")]
+pub(super) fn unix_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Whole microseconds from `earlier` to `later`, 0 if they are the wrong way round.

@@ -6,6 +6,7 @@
 
 pub mod request;
 
+pub mod access_log;
 mod body;
 mod clock;
 mod connect;
@@ -20,6 +21,7 @@ pub mod listener;
 mod pool;
 mod record;
 mod stream;
+mod trace;
 mod tunnel;
 mod websocket;
 pub mod worker;

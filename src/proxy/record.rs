@@ -4,12 +4,14 @@
 //! body. Whoever drops it ends the request, so a client that vanishes, a task that is cancelled and a body that
 //! is read to its end all come through here.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 
+use super::access_log::{End, Line};
 use super::clock::{self, micros};
 use super::worker::Worker;
 use super::{grpc, headers};
@@ -33,10 +35,20 @@ pub(super) struct Record {
     counted: bool,
     /// Set when the end is known; a drop without it means that the client, or the drain, cut the request.
     outcome: Option<Outcome>,
+    /// Of the body on its way down.
+    bytes_down: u64,
+    bytes_up: Option<Rc<Cell<u64>>>,
+    /// `None`: no access log.
+    line: Option<Box<Line>>,
 }
 
 impl Record {
-    pub(super) fn start(worker: &Rc<Worker>, decision: Decision, started: Instant) -> Self {
+    pub(super) fn start(
+        worker: &Rc<Worker>,
+        decision: Decision,
+        started: Instant,
+        line: Option<Box<Line>>,
+    ) -> Self {
         worker.shard.slot(decision.slot).start(micros(worker.epoch, started));
         worker.pools.enter(decision.endpoint.id);
         Self {
@@ -49,6 +61,9 @@ impl Record {
             ended: None,
             counted: false,
             outcome: None,
+            bytes_down: 0,
+            bytes_up: line.as_ref().map(|_| Rc::default()),
+            line,
         }
     }
 
@@ -104,6 +119,29 @@ impl Record {
         self.outcome = Some(outcome);
     }
 
+    pub(super) fn passed_down(&mut self, bytes: usize) {
+        self.bytes_down += bytes as u64;
+    }
+
+    /// Where to count what the client sends. `None`: nobody wants to know.
+    pub(super) fn uploaded(&self) -> Option<Rc<Cell<u64>>> {
+        self.bytes_up.clone()
+    }
+
+    /// A tunnel has ended; its request was counted long ago.
+    pub(super) fn tunnelled(&mut self, up: u64, down: u64) {
+        self.bytes_down = down;
+        self.bytes_up = Some(Rc::new(Cell::new(up)));
+        self.ended = None;
+    }
+
+    /// The headers as they go upstream.
+    pub(super) fn identify(&mut self, headers: &HeaderMap) {
+        if let Some(line) = &mut self.line {
+            line.identify(headers);
+        }
+    }
+
     fn answered_with_error(&self) -> bool {
         self.code.is_some_and(|code| code >= 500)
     }
@@ -143,9 +181,27 @@ impl Record {
     }
 }
 
+impl Record {
+    fn log(&self, mut line: Box<Line>) {
+        let Some(log) = &self.worker.access_log else { return };
+        line.status = self.code.unwrap_or(CLIENT_CLOSED_REQUEST);
+        line.bytes_up = self.bytes_up.as_ref().map_or(0, |bytes| bytes.get());
+        line.bytes_down = self.bytes_down;
+        line.head_us = self.head_us;
+        line.total_us = micros(self.started, self.ended.unwrap_or_else(clock::now));
+        line.why = Some(self.decision.why);
+        line.endpoint = Some(self.decision.endpoint.address);
+        line.end = End::Outcome(self.outcome.unwrap_or_else(|| self.cut()));
+        log.send(line, &self.worker.shard);
+    }
+}
+
 impl Drop for Record {
     fn drop(&mut self) {
         self.count();
+        if let Some(line) = self.line.take() {
+            self.log(line);
+        }
         self.worker.pools.leave(self.decision.endpoint.id);
     }
 }

@@ -11,12 +11,13 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 
+use super::access_log::{End, Line, Route};
 use super::body::{BodyState, RequestBody, ResponseBody, UploadSetup};
 use super::connection::Downstream;
 use super::deadline::Deadline;
@@ -27,10 +28,11 @@ use super::pool::UpstreamConnection;
 use super::record::Record;
 use super::tunnel::{self, Tunnel};
 use super::websocket::{self, Asked};
-use super::{clock, grpc, headers};
+use super::worker::Worker;
+use super::{clock, grpc, headers, trace};
 use crate::config::UpstreamProtocol;
 use crate::metrics::shard::Refused;
-use crate::routing::{Answer, Decision, View};
+use crate::routing::{Answer, View};
 
 /// An upload that outlives the start of its answer may go on this long.
 const UPLOAD_AFTER_ANSWER_MAX: Duration = Duration::from_secs(3_600);
@@ -60,31 +62,56 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
     }
     let websocket = websocket::asked(&mut request, || worker.random_bytes());
     let fault = headers::fault(request.method(), request.uri(), request.version(), request.headers());
+    let view = view(downstream, &request);
+    let mut line = worker.access_log.as_ref().map(|_| Line::of(&request, view.client));
+    let refuse = |reason, line, response| refused(worker, started, reason, line, response);
     if let Some(fault) = fault {
-        worker.shard.refuse(Refused::BadRequest);
-        return closing(answer(StatusCode::BAD_REQUEST, fault));
+        return refuse(Refused::BadRequest, line, closing(answer(StatusCode::BAD_REQUEST, fault)));
     }
-    match worker.decide(&view(downstream, &request)) {
-        Answer::NoRoute => {
-            worker.shard.refuse(Refused::NoRoute);
-            answer(StatusCode::NOT_FOUND, "no route matches this request")
+    let answered = worker.decide(&view, |snapshot, answer| {
+        if let Some(line) = &mut line {
+            line.route = Route::of(snapshot, answer);
         }
-        Answer::Deny => {
-            worker.shard.refuse(Refused::Denied);
-            answer(StatusCode::FORBIDDEN, "this route is closed")
+    });
+    match answered {
+        Answer::NoRoute => {
+            let response = answer(StatusCode::NOT_FOUND, "no route matches this request");
+            refuse(Refused::NoRoute, line, response)
+        }
+        Answer::Deny(_) => {
+            refuse(Refused::Denied, line, answer(StatusCode::FORBIDDEN, "this route is closed"))
         }
         Answer::Forward(decision) => {
             let websocket = match websocket {
                 Some(Asked { connect: Some(_), .. }) if !decision.websocket => {
-                    worker.shard.refuse(Refused::Denied);
-                    return answer(StatusCode::FORBIDDEN, "this route passes no WebSocket on");
+                    let response = answer(StatusCode::FORBIDDEN, "this route passes no WebSocket on");
+                    return refuse(Refused::Denied, line, response);
                 }
                 // One that came by `Upgrade` is a plain request as well, and goes on as such.
                 websocket => websocket.filter(|_| decision.websocket),
             };
-            forward(downstream, request, websocket, Record::start(worker, decision, started)).await
+            forward(downstream, request, websocket, Record::start(worker, decision, started, line)).await
         }
     }
+}
+
+/// The request reached no variant, and ends here.
+fn refused(
+    worker: &Worker,
+    started: Instant,
+    reason: Refused,
+    line: Option<Box<Line>>,
+    response: Response<ResponseBody>,
+) -> Response<ResponseBody> {
+    worker.shard.refuse(reason);
+    if let (Some(log), Some(mut line)) = (&worker.access_log, line) {
+        line.status = response.status().as_u16();
+        line.bytes_down = response.body().own_len() as u64;
+        line.total_us = clock::micros(started, clock::now());
+        line.end = End::Refused(reason.label());
+        log.send(line, &worker.shard);
+    }
+    response
 }
 
 fn view<'a>(downstream: &Downstream, request: &'a Request<Incoming>) -> View<'a> {
@@ -105,7 +132,7 @@ async fn forward(
     websocket: Option<Asked>,
     mut record: Record,
 ) -> Response<ResponseBody> {
-    let outgoing = prepare(downstream, request, websocket, record.decision());
+    let outgoing = prepare(downstream, request, websocket, &mut record);
     let uploads = outgoing.body_state.clone();
     match exchange(downstream, outgoing, &record).await {
         Ok(Exchanged { response, connection, switched }) => {
@@ -118,7 +145,9 @@ async fn forward(
         Err(error) => {
             tracing::debug!(error = %error, source = ?std::error::Error::source(&error), "own answer");
             record.answer(error.outcome(), error.status());
-            error.into_response()
+            let response = error.into_response();
+            record.passed_down(response.body().own_len());
+            response
         }
     }
 }
@@ -127,12 +156,16 @@ fn prepare(
     downstream: &Rc<Downstream>,
     request: Request<Incoming>,
     websocket: Option<Asked>,
-    decision: &Decision,
+    record: &mut Record,
 ) -> Outgoing {
-    let worker = &downstream.worker;
+    let (worker, decision) = (&downstream.worker, *record.decision());
     let (mut parts, incoming) = request.into_parts();
     let hints = (parts.version == Version::HTTP_11).then(|| downstream.hints.clone());
     headers::prepare_request(&mut parts, downstream, || request_id(worker.random_u64(), worker.random_u64()));
+    if downstream.listener.trace && trace::id_of(&parts.headers).is_none() {
+        trace::begin(&mut parts.headers, || worker.random_u64());
+    }
+    record.identify(&parts.headers);
     if websocket.is_some() {
         websocket::put_upgrade(&mut parts.headers);
     }
@@ -157,6 +190,7 @@ fn prepare(
             },
             deadlines: &worker.deadlines,
             gate: gate.clone(),
+            count: record.uploaded(),
             downstream,
         },
     );

@@ -49,7 +49,7 @@ pub(super) async fn run(
     // Switching is the answer: the request succeeded, and counts now, however long the tunnel lives.
     record.complete();
     record.count();
-    let ends = Ends { worker, record: &record };
+    let mut ends = Ends { worker, record };
     match upstream {
         Upstream::Own(own) => {
             if let Some((upstream, head)) = take_stream(own).await {
@@ -67,26 +67,30 @@ pub(super) async fn run(
 
 struct Ends<'a> {
     worker: &'a Worker,
-    record: &'a Record,
+    record: Record,
 }
 
 impl Ends<'_> {
     /// `up` and `down` are bytes that were read already, on their way in that direction.
     async fn join(
-        &self,
+        &mut self,
         downstream: impl AsyncRead + AsyncWrite,
         upstream: impl AsyncRead + AsyncWrite,
         up: &[u8],
         down: &[u8],
     ) {
-        let moved = Cell::new(false);
+        let (moved, bytes_up, bytes_down) =
+            (Cell::new(false), Cell::new(up.len() as u64), Cell::new(down.len() as u64));
         let (from_client, mut to_client) = tokio::io::split(downstream);
         let (from_upstream, mut to_upstream) = tokio::io::split(upstream);
         // An error on either side ends both; the end of one side's bytes does not.
         let both = async {
             to_upstream.write_all(up).await?;
             to_client.write_all(down).await?;
-            tokio::try_join!(pump(from_client, to_upstream, &moved), pump(from_upstream, to_client, &moved))
+            tokio::try_join!(
+                pump(from_client, to_upstream, &moved, &bytes_up),
+                pump(from_upstream, to_client, &moved, &bytes_down)
+            )
         };
         let mut both = std::pin::pin!(both);
         let span = self.record.decision().timeouts.stream;
@@ -101,6 +105,7 @@ impl Ends<'_> {
             idle.poll(context)
         })
         .await;
+        self.record.tunnelled(bytes_up.get(), bytes_down.get());
     }
 }
 
@@ -121,6 +126,7 @@ async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     moved: &Cell<bool>,
+    bytes: &Cell<u64>,
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
@@ -131,5 +137,6 @@ async fn pump(
         to.write_all(&buffer[..read]).await?;
         to.flush().await?;
         moved.set(true);
+        bytes.set(bytes.get() + read as u64);
     }
 }

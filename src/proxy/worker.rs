@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,14 +14,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_local;
 
+use super::access_log::{AccessLog, Line};
 use super::clock;
 use super::connection;
 use super::deadline::Deadlines;
 use super::pool::Pools;
 use crate::config::Listener;
 use crate::metrics::Shard;
+use crate::metrics::shard::Refused;
 use crate::routing::live::Reader;
-use crate::routing::{self, Answer, Dice, Live, View};
+use crate::routing::{self, Answer, Dice, Live, Snapshot, View};
 
 /// What hyper may keep of one connection, each way: a client that does not read must not cost a megabyte. Also the
 /// largest head, of a request and of an answer.
@@ -58,6 +60,7 @@ pub struct Setup {
     pub phase: watch::Receiver<Phase>,
     /// When the process started: counters tell times from here.
     pub epoch: Instant,
+    pub access_log: Option<AccessLog>,
     /// Of the lots and the endpoint choice; differs from worker to worker.
     pub seed: u64,
 }
@@ -70,6 +73,7 @@ pub(super) struct Worker {
     pub(super) deadlines: Rc<Deadlines>,
     pub(super) connection_deadlines: Rc<Deadlines>,
     pub(super) epoch: Instant,
+    pub(super) access_log: Option<AccessLog>,
     ids: RefCell<fastrand::Rng>,
     phase: Cell<Phase>,
     connections: Cell<usize>,
@@ -79,11 +83,23 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Routes one request. The snapshot is borrowed for this call only: decide, then await.
-    pub(super) fn decide(&self, view: &View<'_>) -> Answer {
+    /// Routes one request. The snapshot is borrowed for this call only: decide, then await. What else a request
+    /// needs of it, `also` takes.
+    pub(super) fn decide(&self, view: &View<'_>, also: impl FnOnce(&Snapshot, &Answer)) -> Answer {
         let mut live = self.live.borrow_mut();
         let mut dice = self.dice.borrow_mut();
-        routing::decide(live.snapshot(), view, &mut dice, |endpoint| self.pools.in_flight(endpoint))
+        let snapshot = live.snapshot();
+        let answer = routing::decide(snapshot, view, &mut dice, |endpoint| self.pools.in_flight(endpoint));
+        also(snapshot, &answer);
+        answer
+    }
+
+    /// Counts and logs a head that was refused before it was a request.
+    pub(super) fn refuse_unread(&self, client: IpAddr, status: u16, reason: Refused) {
+        self.shard.refuse(reason);
+        if let Some(log) = &self.access_log {
+            log.send(Line::unread(client, status, reason), &self.shard);
+        }
     }
 
     /// For request ids; needs no repeatable seed.
@@ -118,6 +134,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
             deadlines: Deadlines::new(REQUEST_TICK),
             connection_deadlines: Deadlines::new(CONNECTION_TICK),
             epoch: setup.epoch,
+            access_log: setup.access_log,
             ids: RefCell::new(fastrand::Rng::new()),
             phase: Cell::new(Phase::Serving),
             connections: Cell::new(0),

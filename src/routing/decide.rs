@@ -7,7 +7,7 @@ use super::dice::Dice;
 use super::snapshot::{RouteShares, Snapshot};
 use super::split::STABLE;
 use super::table::Serving;
-use super::{Answer, Decision, EndpointId, View, Why, balance, overrides, sticky};
+use super::{Answer, Decision, EndpointId, Place, View, Why, balance, overrides, sticky};
 
 /// `in_flight` says how many requests the calling worker has on an endpoint.
 pub fn decide(
@@ -17,12 +17,14 @@ pub fn decide(
     in_flight: impl Fn(EndpointId) -> u32,
 ) -> Answer {
     let Some(index) = snapshot.table().find(view) else { return Answer::NoRoute };
-    let Some(serving) = &snapshot.table().routes()[index].serving else { return Answer::Deny };
+    let Some(serving) = &snapshot.table().routes()[index].serving else { return Answer::Deny(index) };
     let (variant, why) = assign(serving, snapshot.shares(index), view, dice);
+    let place = Place { route: index, variant };
     let variant = &serving.variants[variant];
     Answer::Forward(Decision {
         generation: snapshot.generation(),
         slot: variant.slot,
+        place,
         endpoint: balance::choose(&variant.group.endpoints, dice.draw(), in_flight),
         protocol: variant.group.protocol,
         timeouts: variant.group.timeouts,

@@ -1,6 +1,7 @@
 //! What routing is asked, and what it answers.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
@@ -26,8 +27,8 @@ pub struct View<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Answer {
     Forward(Decision),
-    /// The route says `deny = true`: 403.
-    Deny,
+    /// The route at this index says `deny = true`: 403.
+    Deny(usize),
     /// No route matches: 404.
     NoRoute,
 }
@@ -39,12 +40,30 @@ pub struct Decision {
     pub generation: u64,
     /// Where this request is counted.
     pub slot: SlotId,
+    /// Names stand there: [`Snapshot::names`](super::Snapshot::names) of this very snapshot.
+    pub place: Place,
     pub endpoint: Endpoint,
     pub protocol: UpstreamProtocol,
     pub timeouts: Timeouts,
     pub why: Why,
     /// `Upgrade: websocket` is passed on.
     pub websocket: bool,
+}
+
+/// A variant's place in the table of the snapshot that decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub route: usize,
+    /// 0 is stable.
+    pub variant: usize,
+}
+
+/// What people call a variant. They outlive the snapshot, since an access log is written after the request.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Names {
+    pub route: Arc<str>,
+    pub variant: Arc<str>,
+    pub upstream: Arc<str>,
 }
 
 /// Identifies one endpoint of one upstream for the life of the process; never used again for another.
@@ -81,6 +100,16 @@ pub enum Why {
 }
 
 impl Why {
+    /// The word for it in the access log.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Weight => "weight",
+            Self::Sticky => "sticky",
+            Self::Override => "override",
+            Self::Cord => "cord",
+        }
+    }
+
     /// Only requests assigned by lot are evidence: a tester's override says nothing about chance.
     pub fn by_lot(self) -> bool {
         matches!(self, Self::Weight | Self::Sticky)

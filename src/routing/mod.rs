@@ -31,7 +31,7 @@ mod lots;
 mod testing;
 
 pub use decide::decide;
-pub use decision::{Answer, Decision, Endpoint, EndpointId, Share, Timeouts, View, Why};
+pub use decision::{Answer, Decision, Endpoint, EndpointId, Names, Place, Share, Timeouts, View, Why};
 pub use dice::Dice;
 pub use endpoint_ids::EndpointIds;
 pub use live::Live;

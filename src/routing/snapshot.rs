@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crate::config::Weight;
 
-use super::Share;
 use super::split::Split;
 use super::table::Table;
+use super::{Names, Place, Share};
 
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -45,6 +45,12 @@ impl Snapshot {
 
     pub fn table(&self) -> &Arc<Table> {
         &self.table
+    }
+
+    /// `None` only for a place of another snapshot.
+    pub fn names(&self, place: Place) -> Option<&Arc<Names>> {
+        let serving = self.table.routes().get(place.route)?.serving.as_ref()?;
+        serving.variants.get(place.variant).map(|variant| &variant.names)
     }
 
     pub(super) fn shares(&self, route: usize) -> &RouteShares {

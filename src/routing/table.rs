@@ -15,7 +15,7 @@ use super::endpoint_ids::EndpointIds;
 use super::hash::Map;
 use super::matcher::{self, Index};
 use super::overrides::{self, Rule};
-use super::{Endpoint, Timeouts, View, paths, sticky};
+use super::{Endpoint, Names, Timeouts, View, paths, sticky};
 
 #[derive(Debug)]
 pub struct Table {
@@ -48,6 +48,7 @@ pub struct Serving {
 pub struct Variant {
     pub name: Arc<str>,
     pub slot: SlotId,
+    pub names: Arc<Names>,
     pub group: Arc<Group>,
 }
 
@@ -199,7 +200,9 @@ fn variant(
     let Some(slot) = slots.slot(&route.name, name) else {
         return Err(TableError::TooManySlots { route: Arc::clone(&route.name) });
     };
-    Ok(Variant { name: Arc::clone(name), slot, group: Arc::clone(group) })
+    let names =
+        Names { route: Arc::clone(&route.name), variant: Arc::clone(name), upstream: Arc::clone(upstream) };
+    Ok(Variant { name: Arc::clone(name), slot, names: Arc::new(names), group: Arc::clone(group) })
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         workers: Workers { count: 1 },
         admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 2636)) },
         store: Store::File(PathBuf::from("andon.db")),
+        access_log: None,
         listeners: Vec::new(),
         upstreams: vec![
             upstream("v1", &[9_001]),

@@ -14,6 +14,8 @@ mod readme;
 mod tidy;
 
 #[cfg(test)]
+mod access_log;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod departures;
@@ -39,5 +41,7 @@ mod signals;
 mod split;
 #[cfg(test)]
 mod survival;
+#[cfg(test)]
+mod tracing;
 #[cfg(test)]
 mod websocket;

@@ -81,7 +81,7 @@ pub(super) async fn greet(
         }
         Err(error) => {
             if error.kind() == io::ErrorKind::TimedOut && filled > 0 {
-                worker.shard.refuse(Refused::SlowHead);
+                worker.refuse_unread(peer.ip(), 408, Refused::SlowHead);
                 let _ = socket.try_write(REQUEST_TIMEOUT);
             }
             None

@@ -45,9 +45,10 @@ pub(super) async fn serve(downstream: Rc<Downstream>, io: Socket) {
             }
         }
         Pin::new(&mut connection).poll(context).map(|result| {
-            if result.is_err_and(|error| error.is_parse()) {
+            if let Some(error) = result.err().filter(hyper::Error::is_parse) {
                 // hyper has answered 400, 414 or 431; it never became a request of ours.
-                downstream.worker.shard.refuse(Refused::BadRequest);
+                let status = if error.is_parse_too_large() { 431 } else { 400 };
+                downstream.worker.refuse_unread(downstream.peer.ip(), status, Refused::BadRequest);
             }
             true
         })
@@ -71,7 +72,7 @@ async fn close(downstream: &Downstream, mut stream: Stream, ended: bool) {
     let last = async {
         if !ended {
             if downstream.stage.get() == Stage::Head {
-                downstream.worker.shard.refuse(Refused::SlowHead);
+                downstream.worker.refuse_unread(downstream.peer.ip(), 408, Refused::SlowHead);
                 // A client that cannot be told is not told.
                 let _ = stream.write_all(REQUEST_TIMEOUT).await;
             }

@@ -75,7 +75,7 @@ pub(super) async fn serve(downstream: Rc<Downstream>, io: Socket) {
         }
         Pin::new(&mut connection).poll(context).map(|result| {
             if result.is_err_and(|error| is_refused(&error)) {
-                worker.shard.refuse(Refused::BadRequest);
+                worker.refuse_unread(downstream.peer.ip(), 400, Refused::BadRequest);
             }
         })
     })

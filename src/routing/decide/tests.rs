@@ -49,7 +49,7 @@ fn no_route_and_deny_are_answers() {
         snapshot(vec![Route { path: crate::config::PathPattern::Prefix("/x".into()), ..deny }], &[]);
     let mut dice = Dice::new(1);
     let mut ask = |path: &str| decide(&snapshot, &Request::get("a", path).view(), &mut dice, |_| 0);
-    assert_eq!(ask("/x"), Answer::Deny);
+    assert_eq!(ask("/x"), Answer::Deny(0));
     assert_eq!(ask("/y"), Answer::NoRoute);
 }
 

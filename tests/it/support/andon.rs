@@ -52,6 +52,11 @@ impl Site {
         std::fs::rename(draft, self.file()).expect("the directory is ours");
     }
 
+    /// A file that lies beside its own.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     /// Where its store is.
     pub(crate) fn store(&self) -> PathBuf {
         self.dir.path().join("andon.db")
@@ -70,7 +75,13 @@ impl Site {
 
     #[track_caller]
     pub(crate) fn start(&self) -> Andon {
-        let mut child = self.command().stderr(Stdio::piped()).spawn().expect("the binary is built");
+        self.start_with_stdout(Stdio::inherit())
+    }
+
+    #[track_caller]
+    pub(crate) fn start_with_stdout(&self, stdout: impl Into<Stdio>) -> Andon {
+        let mut child =
+            self.command().stdout(stdout).stderr(Stdio::piped()).spawn().expect("the binary is built");
         let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let (sender, lines) = channel();
         std::thread::spawn(move || {
