@@ -86,6 +86,7 @@ mod tests {
             admin: Admin { listen: ([127, 0, 0, 1], 2636).into() },
             store: Store::Memory,
             access_log: None,
+            dns: Default::default(),
             listeners: Vec::new(),
             upstreams: Vec::new(),
             routes: Vec::new(),

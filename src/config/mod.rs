@@ -6,13 +6,18 @@
 pub mod access_log;
 pub mod admin;
 pub mod canary;
+pub mod dns;
+pub mod ejection;
+pub mod endpoints;
 pub mod guard;
+pub mod health;
 pub mod listener;
 pub mod matching;
 pub mod problem;
 pub mod route;
 pub mod store;
 pub mod units;
+pub mod upkeep;
 pub mod upstream;
 pub mod workers;
 
@@ -34,7 +39,11 @@ use toml::de::DeTable;
 
 pub use access_log::{AccessLog, LogFormat, LogTarget};
 pub use admin::Admin;
+pub use dns::Dns;
+pub use ejection::Ejection;
+pub use endpoints::DnsName;
 pub use guard::{Ceiling, FastTrip, Guard, OnUnhealthy, Tolerate};
+pub use health::{Health, Probe};
 pub use listener::Listener;
 pub use problem::{Color, Placed, Problem, Problems};
 pub use route::{
@@ -43,6 +52,7 @@ pub use route::{
 };
 pub use store::Store;
 pub use units::Weight;
+pub use upkeep::{Balance, Upkeep};
 pub use upstream::{Upstream, UpstreamProtocol};
 pub use workers::Workers;
 
@@ -61,6 +71,7 @@ pub struct Config {
     pub store: Store,
     /// `None`: no access log.
     pub access_log: Option<AccessLog>,
+    pub dns: Dns,
     pub listeners: Vec<Listener>,
     pub upstreams: Vec<Upstream>,
     pub routes: Vec<Route>,
@@ -99,12 +110,13 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
     let admin = admin::read(root.section("admin"));
     let store = store::read(root.section("store"), base);
     let access_log = access_log::read(root.optional_section("access_log"), base);
+    let dns = dns::read(root.section("dns"));
     let listeners = listener::read_all(&mut root, &admin);
     let mut names = Names::new("upstream");
     let upstreams = upstream::read_all(&mut root, &mut names);
     let routes = route::read_all(&mut root, &names);
     root.finish();
-    Config { workers, admin, store, access_log, listeners, upstreams, routes }
+    Config { workers, admin, store, dns, access_log, listeners, upstreams, routes }
 }
 
 /// The text, or what was found instead and what is accepted.

@@ -16,8 +16,6 @@ const PLANNED: &[(&str, &str)] = &[
     ("listener", "proxy_protocol"),
     ("listener", "limits"),
     ("upstream", "tls"),
-    ("upstream", "balance"),
-    ("upstream", "health"),
     ("upstream", "limits"),
     ("route", "mirror"),
     ("route.guard", "harm_max"),

@@ -1,6 +1,5 @@
 //! `[[upstream]]`: a named group of interchangeable endpoints.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use super::names::Names;
 use super::reader::{Section, Value, Wrong};
-use super::values;
+use super::{Upkeep, endpoints, upkeep, values};
 
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
 const STREAM_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
@@ -16,7 +15,8 @@ const STREAM_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Dura
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     pub name: Arc<str>,
-    /// At least one, at most [`Upstream::ENDPOINTS_MAX`], no duplicates.
+    /// Fixed ones; more may come by name. With the names at least one, at most [`Upstream::ENDPOINTS_MAX`], no
+    /// duplicates.
     pub endpoints: Vec<SocketAddr>,
     pub protocol: UpstreamProtocol,
     pub connect_timeout: Duration,
@@ -28,6 +28,7 @@ pub struct Upstream {
     pub stream_timeout: Duration,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
+    pub upkeep: Upkeep,
 }
 
 /// What is spoken to an upstream.
@@ -50,6 +51,7 @@ impl Upstream {
             body_timeout: Self::BODY_TIMEOUT_DEFAULT,
             stream_timeout: Self::STREAM_TIMEOUT_DEFAULT,
             idle_timeout: Self::IDLE_TIMEOUT_DEFAULT,
+            upkeep: Upkeep::default(),
         }
     }
 
@@ -70,7 +72,8 @@ pub(super) fn read_all(root: &mut Section<'_>, names: &mut Names) -> Vec<Upstrea
 
 fn read(mut section: Section<'_>, names: &mut Names) -> Option<Upstream> {
     let name = names.claim(&mut section);
-    let endpoints = endpoints(&mut section);
+    let endpoints = endpoints::read(&mut section).unwrap_or_default();
+    let upkeep = upkeep::read(&mut section, endpoints.names);
     let protocol = section.or("protocol", UpstreamProtocol::default(), protocol);
     let mut timeout = |key, default| section.or(key, default, values::duration(TIMEOUT));
     let connect_timeout = timeout("connect_timeout", Upstream::CONNECT_TIMEOUT_DEFAULT);
@@ -81,16 +84,16 @@ fn read(mut section: Section<'_>, names: &mut Names) -> Option<Upstream> {
     let mut timeout = |key, default| section.or(key, default, values::duration(TIMEOUT));
     let idle_timeout = timeout("idle_timeout", Upstream::IDLE_TIMEOUT_DEFAULT);
     section.finish();
-    let endpoints = endpoints?;
     Some(Upstream {
         name: name?,
-        endpoints,
+        endpoints: endpoints.fixed,
         protocol,
         connect_timeout,
         response_timeout,
         body_timeout,
         stream_timeout,
         idle_timeout,
+        upkeep,
     })
 }
 
@@ -102,30 +105,4 @@ fn protocol(value: &Value<'_>) -> Result<UpstreamProtocol, Wrong> {
         Some(_) => Err(value.wrong("unknown", help)),
         None => Err(value.wrong_kind(help)),
     }
-}
-
-fn endpoints(section: &mut Section<'_>) -> Option<Vec<SocketAddr>> {
-    let accepted = "a list of IP:port, such as [\"127.0.0.1:9001\"]";
-    let mut seen = HashSet::new();
-    let endpoints =
-        section.list("endpoints", 1..=Upstream::ENDPOINTS_MAX, accepted, |value| endpoint(value, &mut seen));
-    if endpoints.is_none() && !section.has("endpoints") {
-        section.missing("endpoints", "endpoints = [\"127.0.0.1:9001\"]");
-    }
-    endpoints
-}
-
-fn endpoint(value: &Value<'_>, seen: &mut HashSet<SocketAddr>) -> Result<SocketAddr, Wrong> {
-    let address = values::address("127.0.0.1:9001")(value)?;
-    if address.port() == 0 {
-        return Err(value.wrong("nobody can be reached at port 0", "write a port from 1 to 65535"));
-    }
-    if !seen.insert(address) {
-        return Err(Wrong {
-            says: format!("is {} a second time", value.shown()),
-            label: "named already".to_owned(),
-            help: "name each endpoint once: all have an equal part".to_owned(),
-        });
-    }
-    Ok(address)
 }

@@ -15,7 +15,7 @@ use super::units::{WEIGHT_ACCEPTED, Weight, duration_text, parse_duration, parse
 /// Bytes of a value that a request is compared with.
 const TEXT_BYTES_MAX: usize = 1_024;
 
-const NO_DNS: &str = "DNS names are not in this version yet";
+const NO_DNS: &str = "names are for endpoints, as \"dns://name:port\"";
 
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value<'_>) -> Result<Duration, Wrong> {
     move |value| {

@@ -29,6 +29,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         admin: Admin { listen: ([127, 0, 0, 1], 0).into() },
         store: config::Store::Memory,
         access_log: None,
+        dns: Default::default(),
         listeners: Vec::new(),
         upstreams: upstreams.into_iter().zip(9_001..).map(|(name, port)| upstream(name, port)).collect(),
         routes,

@@ -4,6 +4,7 @@
 //! ([`totals`]); a scrape turns the sums into Prometheus families ([`exposition`]). Per request nothing is
 //! locked, allocated or formatted.
 
+pub mod endpoints;
 pub mod exposition;
 pub mod histogram;
 pub mod outcome;

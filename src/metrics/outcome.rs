@@ -12,7 +12,7 @@ pub enum Outcome {
     Success,
     /// Answered to the end with a status of 500 or above.
     ServerError,
-    /// No connection: refused, unreachable, or no usable endpoint.
+    /// No connection: refused or unreachable.
     ConnectError,
     ConnectTimeout,
     /// Connected, but no response head in time.
@@ -29,6 +29,8 @@ pub enum Outcome {
     DownstreamBad,
     /// Cut by our own drain deadline, or by a fault of our own.
     Internal,
+    /// None of the endpoints could be used, so nothing was sent.
+    NoEndpoint,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub enum Blame {
 }
 
 impl Outcome {
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 12;
     pub const ALL: [Self; Self::COUNT] = [
         Self::Success,
         Self::ServerError,
@@ -53,6 +55,7 @@ impl Outcome {
         Self::DownstreamGone,
         Self::DownstreamBad,
         Self::Internal,
+        Self::NoEndpoint,
     ];
 
     pub fn blame(self) -> Blame {
@@ -66,13 +69,14 @@ impl Outcome {
             | Self::ResponseTimeout
             | Self::Reset
             | Self::Protocol
-            | Self::Truncated => Blame::Upstream,
+            | Self::Truncated
+            | Self::NoEndpoint => Blame::Upstream,
         }
     }
 
     /// No connection came about: FastTrip counts these on their own.
     pub fn is_connect_error(self) -> bool {
-        matches!(self, Self::ConnectError | Self::ConnectTimeout)
+        matches!(self, Self::ConnectError | Self::ConnectTimeout | Self::NoEndpoint)
     }
 
     /// The label value in `andon_outcomes_total` and `andon_upstream_errors_total`.
@@ -89,6 +93,7 @@ impl Outcome {
             Self::DownstreamGone => "downstream_gone",
             Self::DownstreamBad => "downstream_bad",
             Self::Internal => "internal",
+            Self::NoEndpoint => "no_endpoint",
         }
     }
 }

@@ -11,6 +11,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::endpoints::Endpoints;
 use super::histogram::{BUCKETS, bucket_of};
 use super::slots::{SlotId, Slots};
 use super::{Blame, Outcome};
@@ -88,6 +89,8 @@ pub struct SlotCounters {
     pub judged: Counter,
     pub judged_failed: Counter,
     pub judged_connect_errors: Counter,
+    /// Requests that stable had in its place, because none of its endpoints could be used.
+    pub missed: Counter,
     latency: OnceLock<Box<[Counter; BUCKETS]>>,
 }
 
@@ -104,6 +107,7 @@ impl Default for SlotCounters {
             judged: Counter::default(),
             judged_failed: Counter::default(),
             judged_connect_errors: Counter::default(),
+            missed: Counter::default(),
             latency: OnceLock::new(),
         }
     }
@@ -142,6 +146,18 @@ impl SlotCounters {
             self.judge(finish, blame);
         }
         self.outcomes[finish.outcome as usize].add(1);
+    }
+
+    /// This canary had no endpoint for a request, and stable has it now. A failure for the guard; the request itself
+    /// is counted where it is served, once.
+    pub fn miss(&self, by_lot: bool, now_us: u64) {
+        self.missed.add(1);
+        self.last_failure_us.set(now_us);
+        if by_lot {
+            self.judged.add(1);
+            self.judged_failed.add(1);
+            self.judged_connect_errors.add(1);
+        }
     }
 
     /// The whole is written before its parts, so a reader of parts first never sees more failures than requests.
@@ -207,6 +223,7 @@ pub struct Shard {
     pub refused: [Counter; Refused::ALL.len()],
     /// Lines that did not fit the queue of the access log.
     pub access_log_dropped: Counter,
+    pub endpoints: Endpoints,
 }
 
 impl Default for Shard {
@@ -219,6 +236,7 @@ impl Default for Shard {
             upstream_closed: Counter::default(),
             refused: Default::default(),
             access_log_dropped: Counter::default(),
+            endpoints: Endpoints::default(),
         }
     }
 }
@@ -262,6 +280,16 @@ mod tests {
         );
         assert_eq!(slot.latency_counts().unwrap()[bucket_of(4_000)].get(), 1);
         assert_eq!(slot.outcomes.iter().map(Counter::get).sum::<u64>(), 5);
+    }
+
+    #[test]
+    fn a_miss_is_evidence_and_no_request() {
+        let slot = SlotCounters::default();
+        slot.miss(true, 7);
+        slot.miss(false, 8);
+        assert_eq!((slot.judged.get(), slot.judged_connect_errors.get(), slot.missed.get()), (1, 1, 2));
+        assert_eq!(slot.outcomes.iter().map(Counter::get).sum::<u64>(), 0);
+        assert_eq!((slot.started.get(), slot.last_failure_us.get()), (0, 8));
     }
 
     #[test]

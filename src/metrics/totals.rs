@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::endpoints::EndpointTotals;
 use super::histogram::BUCKETS;
 use super::shard::{Counter, Shard, SlotCounters};
 use super::{Blame, Outcome, SlotId};
@@ -78,6 +79,13 @@ impl Shards {
     /// Any counter of a slot, summed.
     pub fn sum(&self, slot: SlotId, counter: impl Fn(&SlotCounters) -> &Counter) -> u64 {
         self.workers.iter().filter_map(|shard| shard.peek(slot)).map(|counters| counter(counters).get()).sum()
+    }
+
+    /// `index` is that of the endpoint's id.
+    pub fn endpoint(&self, index: usize) -> EndpointTotals {
+        let mut sum = EndpointTotals::default();
+        self.workers.iter().filter_map(|shard| shard.endpoints.peek(index)).for_each(|one| sum.add(one));
+        sum
     }
 
     /// Any counter of the workers themselves, summed.

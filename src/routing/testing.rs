@@ -46,6 +46,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 2636)) },
         store: Store::File(PathBuf::from("andon.db")),
         access_log: None,
+        dns: Default::default(),
         listeners: Vec::new(),
         upstreams: vec![
             upstream("v1", &[9_001]),
