@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use andon::config::{
-    Admin, Canary, Config, Guard, HostPattern, Matcher, Override, OverrideTo, PathPattern, Route, Service,
-    StickyKey, Store, Trigger, Upstream, Weight, Workers,
+    Admin, Canary, Config, Guard, HostPattern, Matcher, Override, OverrideTo, PathPattern, Route, Scheme,
+    Service, StickyKey, Store, Trigger, Upstream, Weight, Workers,
 };
 use andon::metrics::SlotId;
 use andon::metrics::slots::Slots;
@@ -38,6 +38,7 @@ impl Bench {
             method: &Method::GET,
             headers: &self.headers,
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            scheme: Scheme::Http,
         };
         black_box(decide(&self.snapshot, black_box(&view), &mut self.dice, |_| 0));
     }
@@ -95,6 +96,7 @@ fn route(n: usize, overrides: Vec<Override>) -> Route {
         methods: Vec::new(),
         headers: Vec::new(),
         service: Service::Split { stable: Arc::from("v1"), canaries: vec![canary] },
+        policy: None,
         upgrade: Vec::new(),
         sticky: None,
         guard: Guard::default(),

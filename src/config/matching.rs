@@ -101,7 +101,7 @@ fn prefix(path: &str) -> &str {
     }
 }
 
-fn host(value: &Value<'_>) -> Result<HostPattern, Wrong> {
+pub(super) fn host(value: &Value<'_>) -> Result<HostPattern, Wrong> {
     let help = "write a host such as \"shop.example\", or \"*.shop.example\" for every name below it";
     let Some(text) = value.str() else { return Err(value.wrong_kind(help)) };
     let host = text.to_ascii_lowercase();
@@ -156,7 +156,7 @@ fn method(value: &Value<'_>) -> Result<Method, Wrong> {
 }
 
 /// A path as it stands in a request.
-fn literal<'t>(value: &Value<'t>) -> Result<&'t str, Wrong> {
+pub(super) fn literal<'t>(value: &Value<'t>) -> Result<&'t str, Wrong> {
     let help = "write a path that begins with /, such as \"/api\"";
     let Some(text) = value.str() else { return Err(value.wrong_kind(help)) };
     let on_the_wire = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);

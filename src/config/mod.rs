@@ -10,9 +10,11 @@ pub mod dns;
 pub mod ejection;
 pub mod endpoints;
 pub mod guard;
+pub mod headers;
 pub mod health;
 pub mod listener;
 pub mod matching;
+pub mod policy;
 pub mod problem;
 pub mod route;
 pub mod store;
@@ -43,8 +45,10 @@ pub use dns::Dns;
 pub use ejection::Ejection;
 pub use endpoints::DnsName;
 pub use guard::{Ceiling, FastTrip, Guard, OnUnhealthy, Tolerate};
+pub use headers::{HeaderChanges, Piece, Template, Variable};
 pub use health::{Health, Probe};
 pub use listener::Listener;
+pub use policy::{Policy, Redirect, Rewrite, Scheme};
 pub use problem::{Color, Placed, Problem, Problems};
 pub use route::{
     Canary, HeaderMatch, HostPattern, Matcher, Override, OverrideTo, PathPattern, Route, Service, StickyKey,

@@ -11,7 +11,7 @@ pub use super::matching::{HeaderMatch, HostPattern, PathPattern};
 use super::names::Names;
 use super::reader::{Section, Value, Wrong};
 use super::report::line_number;
-use super::{Guard, canary, guard, matching, suggest, values};
+use super::{Guard, Policy, canary, guard, matching, policy, suggest, values};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
@@ -24,6 +24,8 @@ pub struct Route {
     /// All must match.
     pub headers: Vec<HeaderMatch>,
     pub service: Service,
+    /// `None`: messages pass as they are.
+    pub policy: Option<Arc<Policy>>,
     /// Protocols that a client may upgrade to. Empty: none.
     pub upgrade: Vec<Upgrade>,
     pub sticky: Option<StickyKey>,
@@ -40,6 +42,8 @@ impl Route {
 pub enum Service {
     /// `deny = true`: answered 403, nothing goes upstream.
     Deny,
+    /// `redirect` alone.
+    Redirect,
     Split {
         /// Name of an upstream.
         stable: Arc<str>,
@@ -93,19 +97,35 @@ fn read(
     if section.report().count() == problems_before && section.report().is_whole() {
         check_reached(&section, name.clone(), match_key(&hosts, &path, &methods, &headers), matches);
     }
+    let policy = policy::read(&mut section);
     let service = service(&mut section, upstreams);
     let accepted = "a list, such as [\"websocket\"]";
     let upgrade = section.list("upgrade", 0..=1, accepted, upgrade).unwrap_or_default();
     let sticky = section.optional_section("sticky").and_then(sticky);
     let guard = guard::read(section.section("guard"));
     section.finish();
-    Some(Route { name: name?, hosts, path, methods, headers, service: service?, upgrade, sticky, guard })
+    Some(Route {
+        name: name?,
+        hosts,
+        path,
+        methods,
+        headers,
+        service: service?,
+        policy,
+        upgrade,
+        sticky,
+        guard,
+    })
 }
 
 fn service(section: &mut Section<'_>, upstreams: &Names) -> Option<Service> {
     let stable = section.chosen(&["stable"]).pop();
     let deny = section.or("deny", false, values::flag);
     let canaries = canary::read_all(section, upstreams);
+    let only_redirects = !deny && stable.is_none() && canaries.is_empty() && section.has("redirect");
+    if only_redirects {
+        return Some(Service::Redirect);
+    }
     if !deny && stable.is_none() {
         section.missing("stable", "stable = \"…\"` with the name of an upstream, or `deny = true");
     }
@@ -114,7 +134,7 @@ fn service(section: &mut Section<'_>, upstreams: &Names) -> Option<Service> {
         let stable = section.read(key, &value, |value| upstreams.resolve(value))?;
         return Some(Service::Split { stable, canaries });
     }
-    for (key, value) in stable.into_iter().chain(section.chosen(&["canary"])) {
+    for (key, value) in stable.into_iter().chain(section.chosen(&["canary", "redirect"])) {
         section.clash("deny = true", (key, &value), "take one of them out: a denied request goes nowhere");
     }
     Some(Service::Deny)

@@ -21,6 +21,7 @@ pub(super) fn route(name: &str, canaries: &[(&str, &str, &str)]) -> Route {
         methods: Vec::new(),
         headers: Vec::new(),
         service: Service::Split { stable: "v1".into(), canaries: canaries.collect() },
+        policy: None,
         upgrade: Vec::new(),
         sticky: None,
         guard: Guard::default(),

@@ -197,10 +197,13 @@ pub enum Refused {
     Denied,
     BadRequest,
     SlowHead,
+    /// The route leads elsewhere.
+    Redirected,
 }
 
 impl Refused {
-    pub const ALL: [Self; 4] = [Self::NoRoute, Self::Denied, Self::BadRequest, Self::SlowHead];
+    pub const ALL: [Self; 5] =
+        [Self::NoRoute, Self::Denied, Self::BadRequest, Self::SlowHead, Self::Redirected];
 
     pub fn label(self) -> &'static str {
         match self {
@@ -208,6 +211,7 @@ impl Refused {
             Self::Denied => "denied",
             Self::BadRequest => "bad_request",
             Self::SlowHead => "slow_head",
+            Self::Redirected => "redirected",
         }
     }
 }

@@ -20,16 +20,18 @@ pub(super) fn is_failure(headers: &HeaderMap) -> bool {
     code.is_none_or(|code| matches!(code, 2 | 4 | 12 | 13 | 14 | 15) || code > 16)
 }
 
-/// One of our own answers, as a gRPC client reads it: head and trailers in one.
-pub(super) fn answer(status: StatusCode, text: ResponseBody) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::empty());
-    let headers = response.headers_mut();
+/// One of our own answers, as a gRPC client reads it: head and trailers in one. What the route says in its headers
+/// stays.
+pub(super) fn answer(response: Response<ResponseBody>) -> Response<ResponseBody> {
+    let (mut parts, text) = response.into_parts();
+    let headers = &mut parts.headers;
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(STATUS, HeaderValue::from(code_of(status)));
+    headers.insert(STATUS, HeaderValue::from(code_of(parts.status)));
     if let Some(message) = message(&text.into_text()) {
         headers.insert(MESSAGE, message);
     }
-    response
+    parts.status = StatusCode::OK;
+    Response::from_parts(parts, ResponseBody::empty())
 }
 
 /// The mapping that gRPC prescribes for answers that are not gRPC.
@@ -73,7 +75,9 @@ mod tests {
     #[test]
     fn our_own_answer_is_one_that_grpc_clients_understand() {
         let text = ResponseBody::text("andon: the upstream refused the connection\n".to_owned());
-        let response = answer(StatusCode::BAD_GATEWAY, text);
+        let mut response = Response::new(text);
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        let response = answer(response);
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[STATUS], "14");
         assert_eq!(response.headers()[MESSAGE], "andon: the upstream refused the connection");

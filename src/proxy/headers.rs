@@ -12,6 +12,7 @@ use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Uri, Version};
 
 use super::connection::Downstream;
+use crate::config;
 
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -108,6 +109,16 @@ pub(super) fn client(downstream: &Downstream, headers: &HeaderMap) -> IpAddr {
         }
     }
     client
+}
+
+/// What the client speaks: to us, or to a proxy that we trust.
+pub(super) fn scheme(downstream: &Downstream, headers: &HeaderMap) -> config::Scheme {
+    let said = if downstream.peer_trusted { headers.get(X_FORWARDED_PROTO) } else { None };
+    let secure = match said {
+        Some(proto) => proto.as_bytes().eq_ignore_ascii_case(b"https"),
+        None => downstream.scheme == Scheme::HTTPS,
+    };
+    if secure { config::Scheme::Https } else { config::Scheme::Http }
 }
 
 /// Makes the head of a request ours: origin-form target, one hop's fields out, `X-Forwarded-*` and request id in.

@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 
@@ -24,6 +24,7 @@ use super::deadline::Deadline;
 use super::early::{self, Gate};
 use super::error::answer;
 use super::exchange::{Exchanged, Outgoing, exchange};
+use super::policy::Active;
 use super::pool::UpstreamConnection;
 use super::record::Record;
 use super::tunnel::{self, Tunnel};
@@ -45,7 +46,7 @@ pub(super) async fn handle(
     let grpc = headers::is_grpc(request.headers());
     let mut response = respond(&downstream, request).await;
     if grpc && response.body().is_our_own() {
-        response = grpc::answer(response.status(), response.into_body());
+        response = grpc::answer(response);
     }
     if downstream.worker.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response = closing(response);
@@ -64,6 +65,7 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
     let fault = headers::fault(request.method(), request.uri(), request.version(), request.headers());
     let view = view(downstream, &request);
     let mut line = worker.access_log.as_ref().map(|_| Line::of(&request, view.client));
+    let mut policy = None;
     let refuse = |reason, line, response| refused(worker, started, reason, line, response);
     if let Some(fault) = fault {
         return refuse(Refused::BadRequest, line, closing(answer(StatusCode::BAD_REQUEST, fault)));
@@ -72,8 +74,9 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
         if let Some(line) = &mut line {
             line.route = Route::of(snapshot, answer);
         }
+        policy = Active::of(snapshot, answer, &view);
     });
-    match answered {
+    let response = match answered {
         Answer::NoRoute => {
             let response = answer(StatusCode::NOT_FOUND, "no route matches this request");
             refuse(Refused::NoRoute, line, response)
@@ -85,14 +88,34 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
             let websocket = match websocket {
                 Some(Asked { connect: Some(_), .. }) if !decision.websocket => {
                     let response = answer(StatusCode::FORBIDDEN, "this route passes no WebSocket on");
-                    return refuse(Refused::Denied, line, response);
+                    return changed(policy.as_deref(), refuse(Refused::Denied, line, response));
                 }
                 // One that came by `Upgrade` is a plain request as well, and goes on as such.
                 websocket => websocket.filter(|_| decision.websocket),
             };
-            forward(downstream, request, websocket, Record::start(worker, decision, started, line)).await
+            let record = Record::start(worker, decision, started, line);
+            forward(downstream, request, websocket, record, policy.as_deref_mut()).await
         }
+        Answer::Redirect(_) => refuse(Refused::Redirected, line, redirect(policy.as_deref(), request.uri())),
+    };
+    changed(policy.as_deref(), response)
+}
+
+/// The answer as the route wants it, whoever gave it.
+fn changed(policy: Option<&Active>, mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    if let Some(policy) = policy {
+        policy.change_response(response.headers_mut());
     }
+    response
+}
+
+fn redirect(policy: Option<&Active>, uri: &Uri) -> Response<ResponseBody> {
+    let Some((status, location)) = policy.and_then(|policy| policy.location(uri)) else {
+        return answer(StatusCode::BAD_REQUEST, "a Host is needed");
+    };
+    let mut response = answer(status, "it is elsewhere");
+    response.headers_mut().insert(header::LOCATION, location);
+    response
 }
 
 /// The request reached no variant, and ends here.
@@ -122,6 +145,7 @@ fn view<'a>(downstream: &Downstream, request: &'a Request<Incoming>) -> View<'a>
         method: request.method(),
         headers: request.headers(),
         client: headers::client(downstream, request.headers()),
+        scheme: headers::scheme(downstream, request.headers()),
     }
 }
 
@@ -131,8 +155,9 @@ async fn forward(
     request: Request<Incoming>,
     websocket: Option<Asked>,
     mut record: Record,
+    policy: Option<&mut Active>,
 ) -> Response<ResponseBody> {
-    let outgoing = prepare(downstream, request, websocket, &mut record);
+    let outgoing = prepare(downstream, request, websocket, &mut record, policy);
     let uploads = outgoing.body_state.clone();
     match exchange(downstream, outgoing, &record).await {
         Ok(Exchanged { response, connection, switched }) => {
@@ -157,6 +182,7 @@ fn prepare(
     request: Request<Incoming>,
     websocket: Option<Asked>,
     record: &mut Record,
+    policy: Option<&mut Active>,
 ) -> Outgoing {
     let (worker, decision) = (&downstream.worker, *record.decision());
     let (mut parts, incoming) = request.into_parts();
@@ -166,6 +192,9 @@ fn prepare(
         trace::begin(&mut parts.headers, || worker.random_u64());
     }
     record.identify(&parts.headers);
+    if let Some(policy) = policy {
+        policy.change_request(&mut parts);
+    }
     if websocket.is_some() {
         websocket::put_upgrade(&mut parts.headers);
     }

@@ -1,13 +1,13 @@
 //! The decision: one request in, one small answer out.
 //!
-//! In this order: route, deny, overrides, sticky key, lot, endpoint. A route without canaries, or whose canaries all
+//! In this order: route, redirect, deny, overrides, sticky key, lot, endpoint. A route without canaries, or whose canaries all
 //! have weight 0, draws no lot. Reads nothing but its arguments; what it learns lives in [`Dice`] alone.
 
 use super::dice::Dice;
 use super::snapshot::{RouteShares, Snapshot};
 use super::split::STABLE;
 use super::table::Serving;
-use super::{Answer, Decision, EndpointId, Place, View, Why, balance, overrides, sticky};
+use super::{Answer, Decision, EndpointId, Place, View, Why, balance, overrides, redirect, sticky};
 
 /// `in_flight` says how many requests the calling worker has on an endpoint.
 pub fn decide(
@@ -17,7 +17,16 @@ pub fn decide(
     in_flight: impl Fn(EndpointId) -> u32,
 ) -> Answer {
     let Some(index) = snapshot.table().find(view) else { return Answer::NoRoute };
-    let Some(serving) = &snapshot.table().routes()[index].serving else { return Answer::Deny(index) };
+    let route = &snapshot.table().routes()[index];
+    if let Some(redirect) = route.policy.as_ref().and_then(|policy| policy.redirect.as_ref()) {
+        if redirect::leads_away(redirect, view) {
+            return Answer::Redirect(index);
+        }
+        if route.serving.is_none() {
+            return Answer::NoRoute;
+        }
+    }
+    let Some(serving) = &route.serving else { return Answer::Deny(index) };
     let (variant, why) = assign(serving, snapshot.shares(index), view, dice);
     let place = Place { route: index, variant };
     let variant = &serving.variants[variant];

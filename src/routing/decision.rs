@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method};
 
-use crate::config::{UpstreamProtocol, Weight};
+use crate::config::{Scheme, UpstreamProtocol, Weight};
 use crate::metrics::SlotId;
 
 /// What routing may look at.
@@ -21,6 +21,8 @@ pub struct View<'a> {
     pub headers: &'a HeaderMap,
     /// The client behind trusted proxies.
     pub client: IpAddr,
+    /// That the client speaks, to us or to a trusted proxy.
+    pub scheme: Scheme,
 }
 
 /// What to do with the request.
@@ -29,8 +31,21 @@ pub enum Answer {
     Forward(Decision),
     /// The route at this index says `deny = true`: 403.
     Deny(usize),
-    /// No route matches: 404.
+    /// The route at this index leads elsewhere.
+    Redirect(usize),
+    /// No route matches, or one that only leads where the request is: 404.
     NoRoute,
+}
+
+impl Answer {
+    /// The place of the route in the table of the snapshot that decided.
+    pub fn route(&self) -> Option<usize> {
+        match self {
+            Self::Forward(decision) => Some(decision.place.route),
+            Self::Deny(route) | Self::Redirect(route) => Some(*route),
+            Self::NoRoute => None,
+        }
+    }
 }
 
 /// Everything that forwarding needs to know; nothing of it points into a snapshot.

@@ -26,6 +26,7 @@ mod fields;
 mod hash;
 mod host;
 mod lots;
+mod redirect;
 
 #[cfg(test)]
 mod testing;
@@ -35,5 +36,6 @@ pub use decision::{Answer, Decision, Endpoint, EndpointId, Names, Place, Share, 
 pub use dice::Dice;
 pub use endpoint_ids::EndpointIds;
 pub use live::Live;
+pub use redirect::without_port;
 pub use snapshot::Snapshot;
 pub use table::{Table, TableError};

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::{self, Config, StickyKey, Upgrade, Upstream, UpstreamProtocol};
+use crate::config::{self, Config, Policy, StickyKey, Upgrade, Upstream, UpstreamProtocol};
 use crate::metrics::SlotId;
 use crate::metrics::slots::Slots;
 
@@ -28,8 +28,10 @@ pub struct Table {
 #[derive(Debug)]
 pub struct Entry {
     pub name: Arc<str>,
-    /// `None`: `deny = true`.
+    /// `None`: `deny = true`, or it only redirects.
     pub serving: Option<Serving>,
+    /// `None`: messages pass as they are.
+    pub policy: Option<Arc<Policy>>,
 }
 
 /// Who serves a route.
@@ -166,9 +168,9 @@ fn group(upstream: &Upstream, ids: &mut EndpointIds) -> Result<Group, TableError
 }
 
 fn entry(route: &config::Route, groups: &Groups<'_>, slots: &mut Slots) -> Result<Entry, TableError> {
-    let name = Arc::clone(&route.name);
+    let (name, policy) = (Arc::clone(&route.name), route.policy.clone());
     let config::Service::Split { stable, canaries } = &route.service else {
-        return Ok(Entry { name, serving: None });
+        return Ok(Entry { name, serving: None, policy });
     };
     let stable_name = Arc::from("stable");
     let named = canaries.iter().map(|canary| (&canary.name, &canary.upstream));
@@ -182,6 +184,7 @@ fn entry(route: &config::Route, groups: &Groups<'_>, slots: &mut Slots) -> Resul
             salt: sticky::salt(&name, canaries.iter().map(|canary| &*canary.upstream)),
             websocket: route.upgrade.contains(&Upgrade::Websocket),
         }),
+        policy,
         name,
     })
 }

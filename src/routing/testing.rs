@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Method};
 
 use super::{Answer, Decision, Dice, EndpointIds, Share, Snapshot, Table, TableError, View, decide};
 use crate::config::{
-    Admin, Canary, Config, Guard, PathPattern, Route, Service, Store, Upstream, Weight, Workers,
+    Admin, Canary, Config, Guard, PathPattern, Route, Scheme, Service, Store, Upstream, Weight, Workers,
 };
 use crate::metrics::slots::Slots;
 
@@ -21,6 +21,7 @@ pub(super) fn route(name: &str) -> Route {
         methods: Vec::new(),
         headers: Vec::new(),
         service: Service::Split { stable: Arc::from("v1"), canaries: Vec::new() },
+        policy: None,
         upgrade: Vec::new(),
         sticky: None,
         guard: Guard::default(),
@@ -112,6 +113,7 @@ impl Request {
             method: &self.method,
             headers: &self.headers,
             client: self.client,
+            scheme: Scheme::Http,
         }
     }
 

@@ -26,6 +26,8 @@ mod faults;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod headers;
+#[cfg(test)]
 mod immune;
 #[cfg(test)]
 mod metrics;

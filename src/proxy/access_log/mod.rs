@@ -80,16 +80,13 @@ pub(super) enum Route {
 
 impl Route {
     pub(super) fn of(snapshot: &Snapshot, answer: &Answer) -> Self {
-        match answer {
-            Answer::Forward(decision) => {
-                snapshot.names(decision.place).map_or(Self::None, |names| Self::Served(Arc::clone(names)))
-            }
-            Answer::Deny(route) => {
-                let route = snapshot.table().routes().get(*route);
-                route.map_or(Self::None, |route| Self::Named(Arc::clone(&route.name)))
-            }
-            Answer::NoRoute => Self::None,
+        if let Answer::Forward(decision) = answer {
+            return snapshot
+                .names(decision.place)
+                .map_or(Self::None, |names| Self::Served(Arc::clone(names)));
         }
+        let route = answer.route().and_then(|route| snapshot.table().routes().get(route));
+        route.map_or(Self::None, |route| Self::Named(Arc::clone(&route.name)))
     }
 }
 
