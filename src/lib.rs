@@ -11,6 +11,7 @@
 //! | [`config`] | the TOML file, parsed once into types that cannot hold a bad value | import anything of ours |
 //! | [`metrics`] | counters: outcomes with blame, shards with a single writer, totals, exposition | know what is done with them |
 //! | [`routing`] | the immutable snapshot and the decision: which variant, which endpoint, why | read a clock, socket or random source |
+//! | [`upstream`] | what is known of endpoints: checks, ejection, names | decide a request, or publish |
 //! | [`proxy`] | the data plane; the journey of a request is [`proxy::request`], start there | know that canaries are judged |
 //! | [`immune`] | evidence, rules, verdict | read a clock, socket or random source |
 //! | [`store`] | what must survive a restart | decide anything |
@@ -20,8 +21,8 @@
 //! | [`cli`] | one file a verb; a client of the admin API | know the inside, except run, check, demo |
 //! | [`app`] | wiring only | hold logic |
 //!
-//! Places that are kept for what is not built yet: `upstream` (health, ejection, discovery), `release` (plans and
-//! their progress, pure), `notify` (webhooks, outside signals). `tests/it/tidy` knows who may import them.
+//! Places that are kept for what is not built yet: `release` (plans and their progress, pure), `notify` (webhooks,
+//! outside signals). `tests/it/tidy` knows who may import them.
 //!
 //! # Words
 //!
@@ -56,6 +57,7 @@ pub mod metrics;
 pub mod routing;
 
 pub mod proxy;
+pub mod upstream;
 
 pub mod immune;
 pub mod store;

@@ -22,6 +22,7 @@ use crate::proxy::listener::{self, BindError, Bound};
 use crate::proxy::{Phase, Setup, worker};
 use crate::routing::{EndpointIds, Live, Snapshot, Table, TableError};
 use crate::store::{Store, StoreError};
+use crate::upstream::Lookout;
 
 mod life;
 
@@ -57,6 +58,7 @@ pub struct Running {
     ready: watch::Sender<admin::Phase>,
     workers: Vec<JoinHandle<()>>,
     control: JoinHandle<()>,
+    lookout: JoinHandle<()>,
     store: Store,
     access_log: Option<Writer>,
 }
@@ -103,6 +105,7 @@ pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError>
     let live = Live::new(empty_snapshot(&config)?);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AppError::Thread)?;
+    let (lookout, lookout_thread) = Lookout::start().map_err(AppError::Thread)?;
     // Publishes the first snapshot: no worker runs before there is something to route by.
     let controller = runtime.block_on(Controller::new(Start {
         config,
@@ -112,6 +115,7 @@ pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError>
         live: live.clone(),
         shards: shards.clone(),
         clock: Clock::new(epoch),
+        lookout,
     }))?;
     let (phase, phases) = watch::channel(Phase::Serving);
     let (ready, readiness) = watch::channel(admin::Phase::Starting);
@@ -137,6 +141,7 @@ pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError>
         ready,
         workers,
         control,
+        lookout: lookout_thread,
         store,
         access_log: log_writer,
     })
@@ -168,7 +173,7 @@ impl Running {
     /// Waits for the workers, then ends control and store, in this order: the last requests are still counted,
     /// the last decision still stored.
     pub fn finish(self) {
-        let Self { handle, phase, workers, control, store, access_log, .. } = self;
+        let Self { handle, phase, workers, control, lookout, store, access_log, .. } = self;
         for worker in workers {
             join(worker);
         }
@@ -178,6 +183,7 @@ impl Running {
         phase.send_replace(Phase::Cut);
         drop(handle);
         join(control);
+        join(lookout);
         if let Err(error) = store.close() {
             tracing::error!(%error, "the store did not close well");
         }

@@ -42,12 +42,14 @@ use super::queries::Queries;
 use super::reload::{Boot, FileEvent, Loading, Preparing, prepare};
 use super::routes::Routes;
 use super::saving::{SAVE_WAIT_US_MAX, Saving};
+use super::upstreams::{Counting, Upstreams, first_answers};
 use super::windows::Windows;
 use crate::config::Config;
 use crate::metrics::Shards;
 use crate::metrics::slots::Slots;
 use crate::routing::{EndpointIds, Live};
 use crate::store::{Loaded, Store};
+use crate::upstream::{Lookout, News};
 
 /// How often the immune system looks.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -62,6 +64,7 @@ pub struct Start {
     pub live: Live,
     pub shards: Shards,
     pub clock: Clock,
+    pub lookout: Lookout,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +84,7 @@ pub struct Controller {
     pub(super) reload_works: bool,
     pub(super) slots: Slots,
     pub(super) endpoints: EndpointIds,
+    pub(super) upstreams: Upstreams,
     pub(super) routes: Routes,
     pub(super) publisher: Publisher,
     pub(super) saving: Saving,
@@ -103,13 +107,15 @@ pub(super) enum Event {
     File(FileEvent),
     /// The text of `/metrics` has been drawn and sent.
     Drawn,
+    /// Of an endpoint.
+    News(News),
 }
 
 impl Controller {
     /// Merges the file with the stored state, stores what is new, and publishes the first snapshot. Listeners
     /// should open after it.
     pub async fn new(start: Start) -> Result<Self, StartError> {
-        let Start { config, config_path, store, loaded, live, shards, clock } = start;
+        let Start { config, config_path, store, loaded, live, shards, clock, lookout } = start;
         let mut slots = Slots::default();
         let mut endpoints = EndpointIds::default();
         let mut routes = Routes::from_store(loaded.routes);
@@ -124,12 +130,16 @@ impl Controller {
             saved.map_err(|error| StartError::Store(error.to_string()))?;
         }
         routes.replace(&prepared.config, prepared.states, &mut slots, &shards);
+        let mut upstreams = Upstreams::new(lookout);
+        upstreams.learn(first_answers(&prepared.config, &Default::default()).await);
+        let counting = Counting { ids: &mut endpoints, shards: &shards, now_us: clock.now_us() };
+        let usable = upstreams.replace(&prepared.config, counting);
         let mut windows = Windows::default();
         windows.retarget(&routes.slots_by_importance(), &shards);
         let mut counts = DecisionCounts::default();
         prepared.decisions.iter().for_each(|decision| counts.add(decision));
         Ok(Self {
-            publisher: Publisher::new(live, prepared.table, routes.shares()),
+            publisher: Publisher::new(live, prepared.table, routes.shares(), usable),
             queries: Queries::new(&slots),
             clock,
             config: prepared.config,
@@ -138,6 +148,7 @@ impl Controller {
             reload_works: true,
             slots,
             endpoints,
+            upstreams,
             routes,
             saving: Saving::new(store),
             jobs: VecDeque::new(),
@@ -160,6 +171,7 @@ impl Controller {
                 result = self.saving.landed() => Event::Saved(result),
                 event = Loading::done(&mut self.loading) => Event::File(event),
                 () = self.queries.drawn() => Event::Drawn,
+                news = self.upstreams.news() => Event::News(news),
                 command = commands.recv() => match command {
                     Some(command) => Event::Command(command),
                     None => break,
@@ -181,6 +193,7 @@ impl Controller {
             }
             Event::File(event) => self.file_read(event),
             Event::Drawn => self.draw_next(),
+            Event::News(news) => self.hear(news),
         }
         self.go_on();
     }

@@ -28,6 +28,7 @@ mod saving;
 #[cfg(test)]
 mod testing;
 mod ticks;
+mod upstreams;
 mod views;
 mod windows;
 

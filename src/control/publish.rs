@@ -1,11 +1,11 @@
 //! The only place that puts a snapshot in force.
 //!
-//! A change of weights keeps the table and swaps the shares, which is cheap; a changed file or role brings a new
-//! table. Each snapshot that differs from the last gets the next generation; one that does not is not published.
+//! A change of weights keeps the table and swaps the shares, which is cheap, and one of endpoints does the same; a
+//! changed file or role brings a new table. Each snapshot that differs from the last gets the next generation; one that does not is not published.
 
 use std::sync::Arc;
 
-use crate::routing::{Live, Share, Snapshot, Table};
+use crate::routing::{Live, Share, Snapshot, Table, Usable};
 
 pub(super) struct Publisher {
     live: Live,
@@ -14,15 +14,23 @@ pub(super) struct Publisher {
     snapshot: Arc<Snapshot>,
     /// Routes in the order of the file, their canaries in order: what the snapshot in force says.
     shares: Vec<Vec<Share>>,
+    /// Upstreams in the order of the file.
+    usable: Vec<Arc<Usable>>,
 }
 
 impl Publisher {
     /// Publishes the first snapshot.
-    pub(super) fn new(live: Live, table: Arc<Table>, shares: Vec<Vec<Share>>) -> Self {
+    pub(super) fn new(
+        live: Live,
+        table: Arc<Table>,
+        shares: Vec<Vec<Share>>,
+        usable: Vec<Arc<Usable>>,
+    ) -> Self {
         let generation = 1;
-        let snapshot = Arc::new(Snapshot::new(generation, Arc::clone(&table), &shares));
+        let snapshot = Snapshot::with_endpoints(generation, Arc::clone(&table), &shares, usable.clone());
+        let snapshot = Arc::new(snapshot);
         live.publish(Arc::clone(&snapshot));
-        Self { live, generation, table, snapshot, shares }
+        Self { live, generation, table, snapshot, shares, usable }
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -35,9 +43,10 @@ impl Publisher {
     }
 
     /// After a reload: everything is new.
-    pub(super) fn replace(&mut self, table: Arc<Table>, shares: Vec<Vec<Share>>) {
+    pub(super) fn replace(&mut self, table: Arc<Table>, shares: Vec<Vec<Share>>, usable: Vec<Arc<Usable>>) {
         self.table = table;
         self.shares = shares;
+        self.usable = usable;
         self.publish_whole();
     }
 
@@ -63,9 +72,21 @@ impl Publisher {
         }
     }
 
+    /// Some upstreams, by their place in the table, have other endpoints to use.
+    pub(super) fn endpoints(&mut self, changes: Vec<(usize, Arc<Usable>)>) {
+        for (group, usable) in &changes {
+            if let Some(mine) = self.usable.get_mut(*group) {
+                *mine = Arc::clone(usable);
+            }
+        }
+        let snapshot = self.snapshot.with_usable(self.generation + 1, changes);
+        self.publish(snapshot);
+    }
+
     fn publish_whole(&mut self) {
         let next = self.generation + 1;
-        self.publish(Snapshot::new(next, Arc::clone(&self.table), &self.shares));
+        let usable = self.usable.clone();
+        self.publish(Snapshot::with_endpoints(next, Arc::clone(&self.table), &self.shares, usable));
     }
 
     fn publish(&mut self, snapshot: Snapshot) {

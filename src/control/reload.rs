@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -23,6 +23,7 @@ use super::jobs::{Ask, Job, Raise, Waiter, answer};
 use super::merge::{Merged, Surroundings, merge};
 use super::routes::Routes;
 use super::state::{Direction, RouteState, classify};
+use super::upstreams::{Answers, Counting, first_answers};
 use crate::config::{self, Color, Config, Problems, Service};
 use crate::metrics::slots::Slots;
 use crate::routing::{EndpointIds, Table, TableError};
@@ -45,13 +46,14 @@ pub(super) struct Boot {
 const READ_MAX: Duration = Duration::from_secs(20);
 
 pub(super) struct Loading {
-    read: JoinHandle<Result<Config, Problems>>,
+    read: JoinHandle<Result<(Config, Answers), Refusal>>,
     until: Instant,
     reply: Reply<ReloadReport>,
 }
 
 pub(super) struct FileEvent {
-    pub(super) read: Result<Config, Refusal>,
+    /// With what its names stand for, as far as nobody knew it.
+    pub(super) read: Result<(Config, Answers), Refusal>,
     pub(super) reply: Reply<ReloadReport>,
 }
 
@@ -153,14 +155,8 @@ impl Loading {
                 let drawn = format!("reading the file took longer than {} s", READ_MAX.as_secs());
                 Err(Refusal::BadConfig { drawn, count: 1 })
             }
-            Ok(Ok(Ok(config))) => Ok(config),
-            Ok(Ok(Err(problems))) => Err(Refusal::BadConfig {
-                count: problems.list.len() + problems.more,
-                drawn: problems.drawn(Color::Plain),
-            }),
-            Ok(Err(broken)) => {
-                Err(Refusal::BadConfig { drawn: format!("reading the file failed: {broken}"), count: 1 })
-            }
+            Ok(Ok(read)) => read,
+            Ok(Err(broken)) => Err(unread(&broken)),
         };
         match loading.take() {
             Some(Self { reply, .. }) => FileEvent { read, reply },
@@ -175,13 +171,28 @@ impl Controller {
             let report = self.report(vec!["there is no configuration file to read again".into()]);
             return answer(reply, Ok(ReloadReport { changed: false, ..report }));
         };
-        let read = tokio::task::spawn_blocking(move || config::load(Path::new(&path)));
+        let load = tokio::task::spawn_blocking(move || config::load(Path::new(&path)));
+        let known = self.upstreams.known_hosts();
+        let read = async move {
+            let config =
+                load.await.map_err(|broken| unread(&broken))?.map_err(|problems| refusal(&problems))?;
+            let answers = first_answers(&config, &known).await;
+            Ok((config, answers))
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "reading and resolving must not hold up the loop; one at a time"
+        )]
+        let read = tokio::spawn(read);
         self.loading = Some(Loading { read, until: Instant::now() + READ_MAX, reply });
     }
 
     pub(super) fn file_read(&mut self, event: FileEvent) {
         match event.read {
-            Ok(config) => self.apply_file(config, event.reply),
+            Ok((config, answers)) => {
+                self.upstreams.learn(answers);
+                self.apply_file(config, event.reply);
+            }
             Err(refusal) => self.refuse_reload(refusal, event.reply),
         }
     }
@@ -265,7 +276,10 @@ impl Controller {
     fn apply(&mut self, prepared: Prepared) -> ReloadReport {
         let Prepared { config, table, states, decisions, mut notes, .. } = prepared;
         self.routes.replace(&config, states, &mut self.slots, &self.shards);
-        self.publisher.replace(table, self.routes.shares());
+        let now_us = self.clock.now_us();
+        let counting = Counting { ids: &mut self.endpoints, shards: &self.shards, now_us };
+        let usable = self.upstreams.replace(&config, counting);
+        self.publisher.replace(table, self.routes.shares(), usable);
         self.windows.retarget(&self.routes.slots_by_importance(), &self.shards);
         self.queries.retarget(&self.slots);
         decisions.iter().for_each(|decision| self.note(decision));
@@ -294,6 +308,15 @@ impl Controller {
 
 pub(super) fn names_of(changes: &[Change]) -> Vec<Arc<str>> {
     changes.iter().map(|change| Arc::clone(&change.record.route)).collect()
+}
+
+fn refusal(problems: &Problems) -> Refusal {
+    let count = problems.list.len() + problems.more;
+    Refusal::BadConfig { count, drawn: problems.drawn(Color::Plain) }
+}
+
+fn unread(broken: &JoinError) -> Refusal {
+    Refusal::BadConfig { drawn: format!("reading the file failed: {broken}"), count: 1 }
 }
 
 fn unexplained(record: &RouteRecord) -> Change {

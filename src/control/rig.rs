@@ -17,6 +17,7 @@ use crate::metrics::{Outcome, Shards};
 use crate::routing::{EndpointIds, Live, Snapshot, Table};
 use crate::store::record::{Change, RouteRecord};
 use crate::store::{Loaded, Store};
+use crate::upstream::Lookout;
 
 pub(super) const START_MS: i64 = 1_700_000_000_000;
 
@@ -77,6 +78,7 @@ impl Rig {
             live: Live::new(Snapshot::new(0, Arc::new(table), &[])),
             shards: shards.clone(),
             clock: Clock::manual(Arc::clone(&now_us), START_MS),
+            lookout: Lookout::unattended().0,
         };
         let controller = Controller::new(start).await.unwrap();
         Self { controller, now_us, shards }

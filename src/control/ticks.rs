@@ -1,4 +1,5 @@
-//! Every 100 ms: what each canary did since the last look, beside stable in the same time, and what follows.
+//! Every 100 ms: what each canary did since the last look, beside stable in the same time, and what follows. Then
+//! what became of endpoints.
 //!
 //! Only routes with a canary are looked at, and an ordinary look costs the reading of their slots and the guards'
 //! arithmetic: nothing is formatted or allocated unless something is found.
@@ -24,6 +25,7 @@ impl Controller {
         for (route, canary) in self.look(now_us) {
             self.act(route, canary, now_us);
         }
+        self.tend(now_us);
         self.windows.tick(now_us, &self.shards);
         let overdue = self.saving.overdue(now_us);
         let why = self.saving.down().unwrap_or_default().to_owned();

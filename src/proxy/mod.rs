@@ -18,6 +18,7 @@ mod exchange;
 mod grpc;
 mod headers;
 pub mod listener;
+mod no_endpoint;
 mod policy;
 mod pool;
 mod record;

@@ -13,6 +13,7 @@ use http_body::Body;
 
 use super::access_log::{End, Line};
 use super::clock::{self, micros};
+use super::no_endpoint;
 use super::worker::Worker;
 use super::{grpc, headers};
 use crate::metrics::shard::Finish;
@@ -51,6 +52,7 @@ impl Record {
     ) -> Self {
         worker.shard.slot(decision.slot).start(micros(worker.epoch, started));
         worker.pools.enter(decision.endpoint.id);
+        no_endpoint::miss(worker, decision.instead_of, started);
         Self {
             worker: Rc::clone(worker),
             decision,
@@ -167,6 +169,7 @@ impl Record {
         }
         let outcome = self.outcome.unwrap_or_else(|| self.cut());
         let now = self.ended.unwrap_or_else(clock::now);
+        no_endpoint::count(&self.worker, self.decision.endpoint.id, outcome);
         self.worker.shard.slot(self.decision.slot).finish(&Finish {
             outcome,
             code: self.code.unwrap_or(CLIENT_CLOSED_REQUEST),

@@ -30,7 +30,7 @@ use super::record::Record;
 use super::tunnel::{self, Tunnel};
 use super::websocket::{self, Asked};
 use super::worker::Worker;
-use super::{clock, grpc, headers, trace};
+use super::{clock, grpc, headers, no_endpoint, trace};
 use crate::config::UpstreamProtocol;
 use crate::metrics::shard::Refused;
 use crate::routing::{Answer, View};
@@ -84,6 +84,7 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
         Answer::Deny(_) => {
             refuse(Refused::Denied, line, answer(StatusCode::FORBIDDEN, "this route is closed"))
         }
+        Answer::NoEndpoint(found) => no_endpoint::refuse(worker, &found, started, line),
         Answer::Forward(decision) => {
             let websocket = match websocket {
                 Some(Asked { connect: Some(_), .. }) if !decision.websocket => {

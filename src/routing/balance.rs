@@ -1,19 +1,57 @@
-//! Which endpoint of the variant's upstream: two random choices, the one with fewer requests in flight.
+//! Which endpoint of the variant's upstream.
 //!
-//! Two choices keep the load within a small factor of the best possible without looking at all endpoints, and
-//! unlike "the least loaded of all" they do not send every worker to the same endpoint at once. What is in flight
-//! is asked of the caller: it is the caller's own worker that counts.
+//! *Least request*: two random choices, the one with fewer requests in flight. That keeps the load within a small
+//! factor of the best possible without looking at all endpoints, and unlike "the least loaded of all" it does not
+//! send every worker to the same endpoint at once. What is in flight is asked of the caller: it is the caller's own
+//! worker that counts. *Round robin*: one after another, each worker by itself. *Hash*: see [`super::hashing`].
 
+use super::dice::Dice;
+use super::table::Group;
+use super::usable::Usable;
 use super::{Endpoint, EndpointId};
+use crate::config::Balance;
 
-/// `endpoints` is not empty: a table with an empty upstream is not built. `draw` is 64 random bits.
-pub(super) fn choose(endpoints: &[Endpoint], draw: u64, in_flight: impl Fn(EndpointId) -> u32) -> Endpoint {
-    if let [only] = endpoints {
-        return *only;
+/// `None`: no endpoint can be used. `key` is of the user; it is asked for only if there is a choice by hash.
+pub(super) fn choose(
+    group: &Group,
+    usable: &Usable,
+    key: impl FnOnce() -> u64,
+    dice: &mut Dice,
+    in_flight: impl Fn(EndpointId) -> u32,
+) -> Option<Endpoint> {
+    match usable.endpoints() {
+        [] => return None,
+        [only] => return Some(*only),
+        _ => {}
+    }
+    let index = match (group.balance, usable.hashing()) {
+        (Balance::RoundRobin, _) => in_turn(group.index, usable, dice),
+        (Balance::Hash, Some(hashing)) => hashing.choose(usable, key()),
+        _ => less_busy(usable, dice, in_flight),
+    };
+    usable.endpoints().get(index).copied()
+}
+
+fn in_turn(group: usize, usable: &Usable, dice: &mut Dice) -> usize {
+    let turn = usize::try_from(dice.turn(group)).unwrap_or(0);
+    let index = turn % usable.endpoints().len();
+    if usable.takes(index, dice.draw()) { index } else { turn % usable.full().len() }
+}
+
+fn less_busy(usable: &Usable, dice: &mut Dice, in_flight: impl Fn(EndpointId) -> u32) -> usize {
+    let draw = dice.draw();
+    let index = of_two(usable.endpoints(), draw, &in_flight);
+    // The lowest bits have hardly any part in which two were drawn.
+    if usable.takes(index, draw) { index } else { of_two(usable.full(), dice.draw(), &in_flight) }
+}
+
+/// `endpoints` is not empty. `draw` is 64 random bits.
+fn of_two(endpoints: &[Endpoint], draw: u64, in_flight: &impl Fn(EndpointId) -> u32) -> usize {
+    if endpoints.len() < 2 {
+        return 0;
     }
     let (one, other) = two_of(endpoints.len(), draw);
-    let (one, other) = (endpoints[one], endpoints[other]);
-    if in_flight(other.id) < in_flight(one.id) { other } else { one }
+    if in_flight(endpoints[other].id) < in_flight(endpoints[one].id) { other } else { one }
 }
 
 /// Two different indexes below `count`, each pair equally likely; `count` is at least 2.
@@ -25,49 +63,4 @@ fn two_of(count: usize, draw: u64) -> (usize, usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::routing::dice::Generator;
-
-    fn endpoints(count: u16) -> Vec<Endpoint> {
-        let endpoint = |port| Endpoint {
-            id: EndpointId(u32::from(port)),
-            address: std::net::SocketAddr::from(([127, 0, 0, 1], port)),
-        };
-        (0..count).map(endpoint).collect()
-    }
-
-    #[test]
-    fn a_lone_endpoint_is_taken_without_asking() {
-        let [only] = endpoints(1)[..] else { unreachable!() };
-        assert_eq!(choose(&[only], u64::MAX, |_| panic!("asked")), only);
-    }
-
-    #[test]
-    fn every_endpoint_has_its_turn_and_no_pair_is_twice_the_same() {
-        let mut generator = Generator::new(7);
-        for count in [2, 3, 5, 4_096] {
-            let mut taken = vec![0; count];
-            for _ in 0..40 * count {
-                let (one, other) = two_of(count, generator.draw());
-                assert_ne!(one, other);
-                taken[one] += 1;
-                taken[other] += 1;
-            }
-            assert!(taken.iter().all(|times| (20..160).contains(times)), "{count}: {taken:?}");
-        }
-        for draw in [0, u64::MAX, u64::MAX << 32, u64::from(u32::MAX)] {
-            let (one, other) = two_of(2, draw);
-            assert_eq!(one + other, 1, "{draw:x}");
-        }
-    }
-
-    #[test]
-    fn the_busiest_endpoint_is_never_taken() {
-        let endpoints = endpoints(5);
-        let mut generator = Generator::new(1);
-        for _ in 0..1_000 {
-            assert_ne!(choose(&endpoints, generator.draw(), |id| id.0).id, EndpointId(4));
-        }
-    }
-}
+mod tests;

@@ -35,6 +35,27 @@ pub enum Answer {
     Redirect(usize),
     /// No route matches, or one that only leads where the request is: 404.
     NoRoute,
+    /// There is a variant for it, and none of the endpoints of its upstream can be used, nor stable's: 503.
+    NoEndpoint(NoEndpoint),
+}
+
+/// A request that nobody can serve just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoEndpoint {
+    /// Of stable: it is there for whatever no canary takes.
+    pub slot: SlotId,
+    pub place: Place,
+    pub why: Why,
+    pub instead_of: Option<Missed>,
+}
+
+/// A request that stable has because no endpoint of a canary can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// Of the canary.
+    pub slot: SlotId,
+    /// As [`Why::by_lot`] of the canary's assignment.
+    pub by_lot: bool,
 }
 
 impl Answer {
@@ -43,6 +64,7 @@ impl Answer {
         match self {
             Self::Forward(decision) => Some(decision.place.route),
             Self::Deny(route) | Self::Redirect(route) => Some(*route),
+            Self::NoEndpoint(found) => Some(found.place.route),
             Self::NoRoute => None,
         }
     }
@@ -63,6 +85,8 @@ pub struct Decision {
     pub why: Why,
     /// `Upgrade: websocket` is passed on.
     pub websocket: bool,
+    /// Counted as a failure of this canary, beside what becomes of the request.
+    pub instead_of: Option<Missed>,
 }
 
 /// A variant's place in the table of the snapshot that decided.
@@ -112,6 +136,8 @@ pub enum Why {
     Override,
     /// The request asked for a canary, but the cord is pulled or its ceiling is 0.
     Cord,
+    /// A canary was to have it, but none of its endpoints can be used.
+    NoEndpoint,
 }
 
 impl Why {
@@ -122,6 +148,7 @@ impl Why {
             Self::Sticky => "sticky",
             Self::Override => "override",
             Self::Cord => "cord",
+            Self::NoEndpoint => "no_endpoint",
         }
     }
 

@@ -10,7 +10,7 @@ use crate::config::Upstream;
 
 use super::EndpointId;
 
-/// Holds what the configuration names, no more.
+/// Holds what the configuration names, and of upstreams that are named in DNS what was found lately.
 #[derive(Debug, Default)]
 pub struct EndpointIds {
     known: HashMap<(Arc<str>, SocketAddr), EndpointId>,
@@ -19,7 +19,7 @@ pub struct EndpointIds {
 
 impl EndpointIds {
     /// `None`: all numbers have been used.
-    pub(super) fn id(&mut self, upstream: &Arc<str>, address: SocketAddr) -> Option<EndpointId> {
+    pub fn id(&mut self, upstream: &Arc<str>, address: SocketAddr) -> Option<EndpointId> {
         let key = (Arc::clone(upstream), address);
         if let Some(id) = self.known.get(&key) {
             return Some(*id);
@@ -30,12 +30,24 @@ impl EndpointIds {
         Some(id)
     }
 
-    /// Forgets every endpoint that these upstreams do not name.
+    /// Forgets every endpoint that these upstreams neither name nor may have found in DNS.
     pub(super) fn keep_only(&mut self, upstreams: &[Upstream]) {
+        let resolved = upstreams.iter().filter(|upstream| !upstream.upkeep.names.is_empty());
+        let resolved: HashSet<&str> = resolved.map(|upstream| &*upstream.name).collect();
         let of_one = |upstream: &'_ Upstream| -> Vec<(Arc<str>, SocketAddr)> {
             upstream.endpoints.iter().map(|address| (Arc::clone(&upstream.name), *address)).collect()
         };
         let named: HashSet<(Arc<str>, SocketAddr)> = upstreams.iter().flat_map(of_one).collect();
-        self.known.retain(|key, _| named.contains(key));
+        self.known.retain(|key, _| named.contains(key) || resolved.contains(&*key.0));
+    }
+
+    /// An upstream whose names have stood for more addresses than this in all: those that it does not have now are
+    /// forgotten. A DNS server that answers with another handful each time must not make us grow, nor may the
+    /// same endpoint be a new one each time.
+    pub fn forget_old(&mut self, upstream: &Arc<str>, now: &HashSet<SocketAddr>) {
+        let of_it = |key: &(Arc<str>, SocketAddr)| key.0 == *upstream;
+        if self.known.keys().filter(|key| of_it(key)).count() > 2 * Upstream::ENDPOINTS_MAX {
+            self.known.retain(|key, _| !of_it(key) || now.contains(&key.1));
+        }
     }
 }

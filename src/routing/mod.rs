@@ -5,8 +5,8 @@
 //!
 //! In the order of a decision: [`matcher`] finds the route by host and path, [`overrides`] and [`sticky`] look
 //! whether the request is tied to a variant, `lots` draws if not, [`split`] says who owns the place drawn, `balance`
-//! picks an endpoint. [`table`] is built on a reload, [`snapshot`] on every move of a weight; [`live`] holds the one
-//! in force, and each worker has its own [`Dice`].
+//! picks one of the [`usable`] endpoints. [`table`] is built on a reload, [`snapshot`] on every move of a weight and
+//! whenever an endpoint comes or goes; [`live`] holds the one in force, and each worker has its own [`Dice`].
 
 pub mod decision;
 pub mod dice;
@@ -19,11 +19,13 @@ pub mod snapshot;
 pub mod split;
 pub mod sticky;
 pub mod table;
+pub mod usable;
 
 mod balance;
 mod decide;
 mod fields;
 mod hash;
+mod hashing;
 mod host;
 mod lots;
 mod redirect;
@@ -32,10 +34,13 @@ mod redirect;
 mod testing;
 
 pub use decide::decide;
-pub use decision::{Answer, Decision, Endpoint, EndpointId, Names, Place, Share, Timeouts, View, Why};
+pub use decision::{
+    Answer, Decision, Endpoint, EndpointId, Missed, Names, NoEndpoint, Place, Share, Timeouts, View, Why,
+};
 pub use dice::Dice;
 pub use endpoint_ids::EndpointIds;
 pub use live::Live;
 pub use redirect::without_port;
 pub use snapshot::Snapshot;
 pub use table::{Table, TableError};
+pub use usable::Usable;

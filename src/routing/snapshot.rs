@@ -1,7 +1,9 @@
-//! Everything that a decision needs, immutable and whole: the table, and the shares of each route's canaries.
+//! Everything that a decision needs, immutable and whole: the table, the shares of each route's canaries, and the
+//! usable endpoints of each upstream.
 //!
-//! The table changes on a reload, the shares on every move of a weight. They are kept apart so that a move builds one
-//! route's split anew and otherwise copies pointers, whatever the number of routes.
+//! The table changes on a reload, the shares on every move of a weight, the usable endpoints with their health. They
+//! are kept apart so that a move builds one route's split or one upstream's list anew and otherwise copies pointers,
+//! whatever the number of routes.
 
 use std::sync::Arc;
 
@@ -9,6 +11,7 @@ use crate::config::Weight;
 
 use super::split::Split;
 use super::table::Table;
+use super::usable::Usable;
 use super::{Names, Place, Share};
 
 #[derive(Clone, Debug)]
@@ -17,16 +20,42 @@ pub struct Snapshot {
     table: Arc<Table>,
     /// As many as the table has routes, in its order.
     shares: Vec<Arc<RouteShares>>,
+    /// As many as the table has upstreams, in its order.
+    usable: Vec<Arc<Usable>>,
 }
 
 impl Snapshot {
     /// `shares[route][canary]`, in the table's order. What is missing is closed, what is too much is ignored: a
     /// mistake can only keep traffic on stable.
+    /// All endpoints that the table knows are usable.
     pub fn new(generation: u64, table: Arc<Table>, shares: &[Vec<Share>]) -> Self {
+        let usable = table.all_usable();
+        Self::with_endpoints(generation, table, shares, usable)
+    }
+
+    /// The same with these endpoints, in the table's order.
+    pub fn with_endpoints(
+        generation: u64,
+        table: Arc<Table>,
+        shares: &[Vec<Share>],
+        mut usable: Vec<Arc<Usable>>,
+    ) -> Self {
         let of_route = |index: usize| shares.get(index).map_or(&[] as &[Share], Vec::as_slice);
         let routes = 0..table.routes().len();
         let shares = routes.map(|index| Arc::new(RouteShares::new(&table, index, of_route(index)))).collect();
-        Self { generation, table, shares }
+        usable.resize_with(table.groups().len(), Arc::default);
+        Self { generation, table, shares, usable }
+    }
+
+    /// The same snapshot with the endpoints of some upstreams replaced, by their place in the table.
+    pub fn with_usable(&self, generation: u64, changes: Vec<(usize, Arc<Usable>)>) -> Self {
+        let mut next = Self { generation, ..self.clone() };
+        for (group, usable) in changes {
+            if let Some(place) = next.usable.get_mut(group) {
+                *place = usable;
+            }
+        }
+        next
     }
 
     /// The same snapshot with the shares of one route replaced. A route that is not there is left out in silence:
@@ -51,6 +80,11 @@ impl Snapshot {
     pub fn names(&self, place: Place) -> Option<&Arc<Names>> {
         let serving = self.table.routes().get(place.route)?.serving.as_ref()?;
         serving.variants.get(place.variant).map(|variant| &variant.names)
+    }
+
+    /// `group` is the index of a group of this very table.
+    pub(super) fn usable(&self, group: usize) -> &Usable {
+        &self.usable[group]
     }
 
     pub(super) fn shares(&self, route: usize) -> &RouteShares {

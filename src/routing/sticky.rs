@@ -15,18 +15,36 @@ use super::View;
 use super::fields;
 use super::split;
 
+const ENDPOINT_SALT: u64 = 0x656e_6470_6f69_6e74;
+
 /// Where on the ring this user stands; `None` if the request does not carry the key.
 pub(super) fn position_ppm(key: &StickyKey, salt: u64, view: &View<'_>) -> Option<u32> {
+    hash(key, salt, view).map(split::position_ppm)
+}
+
+/// `None` if the request does not carry the key.
+fn hash(key: &StickyKey, salt: u64, view: &View<'_>) -> Option<u64> {
     let found = match key {
         StickyKey::Cookie(name) => fields::cookie(view.headers, name)?,
         StickyKey::Header(name) => view.headers.get(name)?.as_bytes(),
-        // An IPv4 client on a dual-stack socket is the same client.
-        StickyKey::Address => match view.client.to_canonical() {
-            IpAddr::V4(address) => return Some(place(salt, &address.octets())),
-            IpAddr::V6(address) => return Some(place(salt, &address.octets())),
-        },
+        StickyKey::Address => return Some(hash_address(salt, view)),
     };
-    (!found.is_empty()).then(|| place(salt, found))
+    (!found.is_empty()).then(|| XxHash3_64::oneshot_with_seed(salt, found))
+}
+
+fn hash_address(salt: u64, view: &View<'_>) -> u64 {
+    // An IPv4 client on a dual-stack socket is the same client.
+    match view.client.to_canonical() {
+        IpAddr::V4(address) => XxHash3_64::oneshot_with_seed(salt, &address.octets()),
+        IpAddr::V6(address) => XxHash3_64::oneshot_with_seed(salt, &address.octets()),
+    }
+}
+
+/// What chooses among endpoints by hash: the sticky key, else the client's address. Not salted as the split is, or a
+/// canary's users would all meet on a few of its endpoints.
+pub(super) fn endpoint_key(key: Option<&StickyKey>, view: &View<'_>) -> u64 {
+    let found = key.and_then(|key| hash(key, ENDPOINT_SALT, view));
+    found.unwrap_or_else(|| hash_address(ENDPOINT_SALT, view))
 }
 
 /// Names the people of one canary: from the route's name and the upstreams of its canaries, so that all replicas
@@ -34,10 +52,6 @@ pub(super) fn position_ppm(key: &StickyKey, salt: u64, view: &View<'_>) -> Optio
 pub fn salt<'a>(route: &str, canary_upstreams: impl Iterator<Item = &'a str>) -> u64 {
     let start = XxHash3_64::oneshot(route.as_bytes());
     canary_upstreams.fold(start, |salt, upstream| XxHash3_64::oneshot_with_seed(salt, upstream.as_bytes()))
-}
-
-fn place(salt: u64, key: &[u8]) -> u32 {
-    split::position_ppm(XxHash3_64::oneshot_with_seed(salt, key))
 }
 
 #[cfg(test)]

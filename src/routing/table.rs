@@ -1,4 +1,5 @@
-//! Everything of a snapshot that does not change when weights move: the index, the variants, their endpoints.
+//! Everything of a snapshot that does not change when weights or endpoints move: the index, the variants, their
+//! upstreams.
 //!
 //! Built from a whole [`Config`] or not at all. Counting goes on over rebuilds, because slots and endpoint ids are
 //! asked of registries that the controller keeps. Endpoints are held once for each upstream, however many routes
@@ -7,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::{self, Config, Policy, StickyKey, Upgrade, Upstream, UpstreamProtocol};
+use crate::config::{self, Balance, Config, Policy, StickyKey, Upgrade, Upstream, UpstreamProtocol};
 use crate::metrics::SlotId;
 use crate::metrics::slots::Slots;
 
@@ -15,12 +16,14 @@ use super::endpoint_ids::EndpointIds;
 use super::hash::Map;
 use super::matcher::{self, Index};
 use super::overrides::{self, Rule};
-use super::{Endpoint, Names, Timeouts, View, paths, sticky};
+use super::{Endpoint, Names, Timeouts, Usable, View, paths, sticky};
 
 #[derive(Debug)]
 pub struct Table {
     index: Index,
     routes: Box<[Entry]>,
+    /// In the order of the file's upstreams.
+    groups: Box<[Arc<Group>]>,
     by_name: Map<Arc<str>, usize>,
 }
 
@@ -58,7 +61,10 @@ pub struct Variant {
 #[derive(Debug)]
 pub struct Group {
     pub name: Arc<str>,
-    /// Never empty.
+    /// Its place among the upstreams of the file, where a snapshot holds what of it is usable.
+    pub index: usize,
+    pub balance: Balance,
+    /// The fixed ones; empty only if there are names.
     pub endpoints: Box<[Endpoint]>,
     pub protocol: UpstreamProtocol,
     pub timeouts: Timeouts,
@@ -113,12 +119,23 @@ impl Table {
         let routes = routes.collect::<Result<Box<[Entry]>, TableError>>()?;
         endpoints.keep_only(&config.upstreams);
         let by_name = routes.iter().enumerate().map(|(at, route)| (Arc::clone(&route.name), at)).collect();
-        Ok(Self { index, routes, by_name })
+        let groups = config.upstreams.iter().filter_map(|upstream| groups.get(&*upstream.name));
+        Ok(Self { index, routes, groups: groups.map(Arc::clone).collect(), by_name })
     }
 
     /// In file order.
     pub fn routes(&self) -> &[Entry] {
         &self.routes
+    }
+
+    pub fn groups(&self) -> &[Arc<Group>] {
+        &self.groups
+    }
+
+    /// As if every endpoint were well.
+    pub fn all_usable(&self) -> Vec<Arc<Usable>> {
+        let all = |group: &Arc<Group>| Arc::new(Usable::all(&group.endpoints, group.balance));
+        self.groups.iter().map(all).collect()
     }
 
     /// The place of the route in [`Table::routes`].
@@ -141,11 +158,14 @@ impl Entry {
 type Groups<'a> = HashMap<&'a str, Arc<Group>>;
 
 fn groups<'a>(upstreams: &'a [Upstream], ids: &mut EndpointIds) -> Result<Groups<'a>, TableError> {
-    upstreams.iter().map(|upstream| Ok((&*upstream.name, Arc::new(group(upstream, ids)?)))).collect()
+    let group = |(index, upstream): (usize, &'a Upstream)| {
+        Ok((&*upstream.name, Arc::new(group(upstream, index, ids)?)))
+    };
+    upstreams.iter().enumerate().map(group).collect()
 }
 
-fn group(upstream: &Upstream, ids: &mut EndpointIds) -> Result<Group, TableError> {
-    if upstream.endpoints.is_empty() {
+fn group(upstream: &Upstream, index: usize, ids: &mut EndpointIds) -> Result<Group, TableError> {
+    if upstream.endpoints.is_empty() && upstream.upkeep.names.is_empty() {
         return Err(TableError::NoEndpoints { upstream: Arc::clone(&upstream.name) });
     }
     let endpoints = upstream.endpoints.iter().map(|address| {
@@ -155,6 +175,8 @@ fn group(upstream: &Upstream, ids: &mut EndpointIds) -> Result<Group, TableError
     });
     Ok(Group {
         name: Arc::clone(&upstream.name),
+        index,
+        balance: upstream.upkeep.balance,
         endpoints: endpoints.collect::<Result<_, TableError>>()?,
         protocol: upstream.protocol,
         timeouts: Timeouts {

@@ -18,7 +18,7 @@ use crate::config;
 use crate::metrics::shard::Refused;
 use crate::metrics::totals::LogCounters;
 use crate::metrics::{Blame, Outcome, Shard};
-use crate::routing::{Answer, Names, Snapshot, Why};
+use crate::routing::{Answer, Decision, Names, NoEndpoint, Snapshot, Why};
 
 mod format;
 mod writer;
@@ -80,10 +80,9 @@ pub(super) enum Route {
 
 impl Route {
     pub(super) fn of(snapshot: &Snapshot, answer: &Answer) -> Self {
-        if let Answer::Forward(decision) = answer {
-            return snapshot
-                .names(decision.place)
-                .map_or(Self::None, |names| Self::Served(Arc::clone(names)));
+        if let Answer::Forward(Decision { place, .. }) | Answer::NoEndpoint(NoEndpoint { place, .. }) = answer
+        {
+            return snapshot.names(*place).map_or(Self::None, |names| Self::Served(Arc::clone(names)));
         }
         let route = answer.route().and_then(|route| snapshot.table().routes().get(route));
         route.map_or(Self::None, |route| Self::Named(Arc::clone(&route.name)))

@@ -7,7 +7,7 @@ use http::HeaderName;
 use super::*;
 use crate::config::{Matcher, Override, OverrideTo, Route, Service, StickyKey, Trigger, Upgrade, Weight};
 use crate::routing::testing::{Request, open, route, snapshot, split_route};
-use crate::routing::{Share, Snapshot};
+use crate::routing::{Share, Snapshot, Usable};
 
 const CLOSED: Share = Share { effective: Weight::ZERO, open: false };
 
@@ -222,4 +222,57 @@ fn only_the_moved_route_is_built_anew() {
     assert!(std::ptr::eq(before.shares(0), after.shares(0)));
     assert_ne!(before.shares(1), after.shares(1));
     assert!(Arc::ptr_eq(before.table(), after.table()));
+}
+
+/// The canary's upstream and stable's as they are told, `true`: usable.
+fn with_endpoints(stable: bool, canary: Usable) -> Snapshot {
+    let before = snapshot(vec![split_route("shop", &["v2"])], &[1_000_000]);
+    let group = |variant: usize| {
+        let serving = before.table().routes()[0].serving.as_ref().unwrap();
+        serving.variants[variant].group.index
+    };
+    let mut changes = vec![(group(1), Arc::new(canary))];
+    if !stable {
+        changes.push((group(0), Arc::default()));
+    }
+    before.with_usable(2, changes)
+}
+
+fn slots(snapshot: &Snapshot) -> [crate::metrics::SlotId; 2] {
+    let serving = snapshot.table().routes()[0].serving.as_ref().unwrap();
+    [serving.variants[0].slot, serving.variants[1].slot]
+}
+
+#[test]
+fn a_canary_without_an_endpoint_is_served_by_stable_and_the_canary_missed_it() {
+    let snapshot = with_endpoints(true, Usable::default());
+    let [stable, canary] = slots(&snapshot);
+    let decision = get().decide(&snapshot, &mut Dice::new(1));
+    assert_eq!((decision.slot, decision.endpoint.address.port()), (stable, 9_001));
+    assert_eq!(decision.why, Why::NoEndpoint);
+    assert!(!decision.why.by_lot());
+    assert_eq!(decision.instead_of, Some(Missed { slot: canary, by_lot: true }));
+}
+
+#[test]
+fn names_that_were_never_looked_up_are_nobodys_failure() {
+    let snapshot = with_endpoints(true, Usable::pending());
+    let decision = get().decide(&snapshot, &mut Dice::new(1));
+    assert_eq!((decision.why, decision.instead_of), (Why::NoEndpoint, None));
+}
+
+#[test]
+fn stable_without_an_endpoint_has_nobody_behind_it() {
+    let snapshot = with_endpoints(false, Usable::default());
+    let [stable, canary] = slots(&snapshot);
+    let answer = decide(&snapshot, &get().view(), &mut Dice::new(1), |_| 0);
+    let instead_of = Some(Missed { slot: canary, by_lot: true });
+    let place = Place { route: 0, variant: STABLE };
+    let expected = NoEndpoint { slot: stable, place, why: Why::NoEndpoint, instead_of };
+    assert_eq!(answer, Answer::NoEndpoint(expected));
+
+    let canary_off = snapshot.with_shares(3, 0, &[open(0)]);
+    let answer = decide(&canary_off, &get().view(), &mut Dice::new(1), |_| 0);
+    let expected = NoEndpoint { slot: stable, place, why: Why::Weight, instead_of: None };
+    assert_eq!(answer, Answer::NoEndpoint(expected));
 }

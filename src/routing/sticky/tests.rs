@@ -120,3 +120,7 @@ fn an_ipv4_client_is_the_same_on_every_socket() {
     assert_eq!(at(four.into()), at(mapped.into()));
     assert_ne!(at(four.into()), at(Ipv6Addr::LOCALHOST.into()));
 }
+
+fn place(salt: u64, key: &[u8]) -> u32 {
+    split::position_ppm(XxHash3_64::oneshot_with_seed(salt, key))
+}

@@ -1,0 +1,69 @@
+//! Requests that meet an upstream without a usable endpoint, and what is counted of endpoints.
+//!
+//! A canary without one fails for the guard's eyes, but nobody is harmed: stable has the request, and only there it
+//! is counted as one. Where stable has none either, the answer is 503, at once.
+
+use std::time::Instant;
+
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::access_log::{End, Line};
+use super::body::ResponseBody;
+use super::clock::{self, micros};
+use super::error::answer;
+use super::worker::Worker;
+use crate::metrics::shard::Finish;
+use crate::metrics::{Blame, Outcome};
+use crate::routing::{EndpointId, Missed, NoEndpoint};
+
+/// Seconds. Endpoints are looked at about as often.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+
+/// Our 503, counted as the one outcome of the request.
+pub(super) fn refuse(
+    worker: &Worker,
+    found: &NoEndpoint,
+    started: Instant,
+    line: Option<Box<Line>>,
+) -> Response<ResponseBody> {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let slot = worker.shard.slot(found.slot);
+    slot.start(micros(worker.epoch, started));
+    miss(worker, found.instead_of, started);
+    let now = clock::now();
+    let duration_us = micros(started, now);
+    slot.finish(&Finish {
+        outcome: Outcome::NoEndpoint,
+        code: status.as_u16(),
+        duration_us,
+        head_us: None,
+        by_lot: found.why.by_lot(),
+        now_us: micros(worker.epoch, now),
+    });
+    let mut response = answer(status, "no endpoint of the upstream can be used just now");
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    if let (Some(log), Some(mut line)) = (&worker.access_log, line) {
+        (line.status, line.total_us, line.why) = (status.as_u16(), duration_us, Some(found.why));
+        line.bytes_down = response.body().own_len() as u64;
+        line.end = End::Outcome(Outcome::NoEndpoint);
+        log.send(line, &worker.shard);
+    }
+    response
+}
+
+/// A canary that could not have its request.
+pub(super) fn miss(worker: &Worker, missed: Option<Missed>, started: Instant) {
+    if let Some(missed) = missed {
+        worker.shard.slot(missed.slot).miss(missed.by_lot, micros(worker.epoch, started));
+    }
+}
+
+/// For the ejection of endpoints that fail. What the client did, or we, says nothing of the endpoint.
+pub(super) fn count(worker: &Worker, endpoint: EndpointId, outcome: Outcome) {
+    let Some(counters) = worker.shard.endpoints.at(endpoint.0 as usize) else { return };
+    match outcome.blame() {
+        Blame::Nobody => counters.good(),
+        Blame::Upstream => counters.failed(),
+        Blame::Downstream | Blame::Andon => {}
+    }
+}
