@@ -6,6 +6,7 @@
 //! | `/api/v1/routes/{route}/weight` | PUT |
 //! | `/api/v1/routes/{route}/cord` | POST, DELETE |
 //! | `/api/v1/cord` | POST |
+//! | `/api/v1/upstreams` | GET |
 //! | `/api/v1/decisions`, `/api/v1/decisions/{id}` | GET |
 //! | `/api/v1/config/reload` | POST |
 //! | `/metrics`, `/livez`, `/readyz`, `/` | GET |
@@ -110,6 +111,7 @@ PUT    /api/v1/routes/{route}/weight      {\"weight\": \"5%\", \"canary\": …, 
 POST   /api/v1/routes/{route}/cord        {\"why\": …, \"by\": …}: every canary of the route gets 0%
 DELETE /api/v1/routes/{route}/cord        {\"why\": …, \"by\": …} or ?why=…: they get their share again
 POST   /api/v1/cord                       {\"why\": …, \"by\": …}: pull the cord of every route
+GET    /api/v1/upstreams                  endpoints: which are used, healthy, ejected
 GET    /api/v1/decisions                  ?route=…&limit=…&before=…, newest first
 GET    /api/v1/decisions/{id}             one decision with its evidence
 POST   /api/v1/config/reload              read the configuration file again

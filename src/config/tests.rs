@@ -5,6 +5,7 @@ mod policy;
 mod random;
 mod routes;
 mod sections;
+mod upstreams;
 
 use std::path::Path;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::view::RouteView;
+use super::view::{RouteView, UpstreamView};
 use crate::config::Weight;
 use crate::store::record::{Cord, Decision, DecisionFilter};
 
@@ -18,6 +18,7 @@ pub const COMMANDS_MAX: usize = 256;
 pub enum Command {
     Routes(Reply<Vec<RouteView>>),
     Route(Arc<str>, Reply<RouteView>),
+    Upstreams(Reply<Vec<UpstreamView>>),
     SetWeight(SetWeight, Reply<RouteView>),
     PullCord(PullCord, Reply<Vec<RouteView>>),
     ResetCord(ResetCord, Reply<RouteView>),
@@ -124,6 +125,11 @@ impl Handle {
     pub async fn route(&self, route: &str) -> Result<RouteView, Refusal> {
         let route = Arc::from(route);
         self.ask(|reply| Command::Route(route, reply)).await
+    }
+
+    /// In the order of the file.
+    pub async fn upstreams(&self) -> Result<Vec<UpstreamView>, Refusal> {
+        self.ask(Command::Upstreams).await
     }
 
     pub async fn set_weight(&self, request: SetWeight) -> Result<RouteView, Refusal> {

@@ -202,6 +202,7 @@ impl Controller {
         match command {
             Command::Routes(reply) => self.show_routes(reply),
             Command::Route(route, reply) => self.show_route(&route, reply),
+            Command::Upstreams(reply) => self.show_upstreams(reply),
             Command::SetWeight(request, reply) => self.change(Ask::Weight(request, reply)),
             Command::PullCord(request, reply) => self.pull_cord(&request, reply),
             Command::ResetCord(request, reply) => self.change(Ask::Reset(request, reply)),

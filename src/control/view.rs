@@ -1,5 +1,6 @@
-//! What the controller shows of a route. Plain values; the admin API turns them into JSON.
+//! What the controller shows of a route and of an upstream. Plain values; the admin API turns them into JSON.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Weight;
@@ -81,6 +82,24 @@ pub struct WindowView {
     pub p50_us: Option<u64>,
     pub p95_us: Option<u64>,
     pub p99_us: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamView {
+    pub name: Arc<str>,
+    pub endpoints: Vec<EndpointView>,
+    /// Since the process started.
+    pub ejections: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointView {
+    pub address: SocketAddr,
+    pub used: bool,
+    /// What its checks say; `None`: nothing, or not yet.
+    pub healthy: Option<bool>,
+    /// Left out because it failed requests.
+    pub ejected: bool,
 }
 
 impl WindowView {

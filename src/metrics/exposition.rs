@@ -13,6 +13,7 @@ use prometheus::proto::{
 
 use super::shard::{self, CODE_SLOTS, Counter, DURATION_BOUNDS_US, Refused};
 use super::slots::SlotName;
+use super::upstream_families::{self, UpstreamGauges};
 use super::{Blame, Outcome, Shards, SlotId, process};
 
 /// Everything that the controller knows and the shards do not.
@@ -27,6 +28,7 @@ pub struct Gauges {
     pub back_off_seconds: Vec<(Arc<str>, f64)>,
     pub config_last_reload_successful: bool,
     pub store_up: bool,
+    pub upstreams: UpstreamGauges,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,7 @@ pub fn render(slots: &[(SlotId, SlotName)], shards: &Shards, gauges: &Gauges) ->
     let mut families = of_slots(slots, shards);
     families.extend(of_control(gauges));
     families.extend(of_workers(shards));
+    families.extend(upstream_families::families(&gauges.upstreams));
     families.extend(process::families());
     // Encoding a family fails only if it has no metric or no name, and a failing writer is not in play.
     TextEncoder::new().encode_to_string(&families).unwrap_or_default()
@@ -76,6 +79,10 @@ fn of_slots(slots: &[(SlotId, SlotName)], shards: &Shards) -> Vec<MetricFamily> 
         Family::counter("andon_upstream_errors_total", "Requests that failed by the upstream's doing");
     let mut harm =
         Family::counter("andon_harm_total", "Requests that a user saw fail because they went to a canary");
+    let mut missed = Family::counter(
+        "andon_canary_missed_total",
+        "Requests that stable served because the canary had no usable endpoint",
+    );
     let mut flight = Family::gauge("andon_requests_in_flight", "Requests begun and not ended");
     let mut durations =
         Family::histogram("andon_request_duration_seconds", "From the request head to the end of the answer");
@@ -98,11 +105,13 @@ fn of_slots(slots: &[(SlotId, SlotName)], shards: &Shards) -> Vec<MetricFamily> 
         let totals = shards.totals(*slot);
         if &*name.variant != "stable" {
             harm.count(&labels, totals.failed);
+            missed.count(&labels, shards.sum(*slot, |counters| &counters.missed));
         }
         flight.set(&labels, totals.in_flight() as f64);
         durations.observe(&labels, *slot, shards);
     }
-    [requests, outcomes, errors, harm, flight, durations].into_iter().filter_map(Family::done).collect()
+    let all = [requests, outcomes, errors, harm, missed, flight, durations];
+    all.into_iter().filter_map(Family::done).collect()
 }
 
 fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {

@@ -11,6 +11,7 @@ pub mod outcome;
 pub mod shard;
 pub mod slots;
 pub mod totals;
+pub mod upstream_families;
 
 mod process;
 

@@ -66,6 +66,7 @@ async fn control(mut commands: mpsc::Receiver<Command>) {
         let _ = match command {
             Command::Routes(reply) => reply.send(Ok(routes())).is_ok(),
             Command::Route(name, reply) => reply.send(route(&name)).is_ok(),
+            Command::Upstreams(reply) => reply.send(Ok(Vec::new())).is_ok(),
             Command::SetWeight(asked, _) if &*asked.why == "gone" => false,
             Command::SetWeight(asked, reply) => reply.send(set_weight(&asked)).is_ok(),
             Command::PullCord(asked, reply) => reply.send(pull(&asked)).is_ok(),

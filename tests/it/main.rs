@@ -22,6 +22,8 @@ mod departures;
 #[cfg(test)]
 mod early;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod forwarding;

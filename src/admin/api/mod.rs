@@ -7,6 +7,7 @@ mod input;
 pub mod json;
 mod precondition;
 mod routes;
+mod upstreams;
 mod weight;
 
 use axum::Router;
@@ -24,6 +25,7 @@ pub(super) fn router() -> Router<Face> {
         .route("/routes/{route}/weight", put(weight::set))
         .route("/routes/{route}/cord", post(cord::pull).delete(cord::reset))
         .route("/cord", post(cord::pull_all))
+        .route("/upstreams", get(upstreams::list))
         .route("/decisions", get(decisions::list))
         .route("/decisions/{id}", get(decisions::one))
         .route("/config/reload", post(config::reload))

@@ -72,14 +72,13 @@ address = "[::1]:0"
 #[test]
 fn an_address_that_is_none_is_told_what_was_meant() {
     for (written, help) in [
-        ("localhost:9001", "write \"127.0.0.1:9001\": DNS names are not in this version yet"),
-        (
-            "dns://api.internal:1",
-            "DNS names are not in this version yet: write IP:port, such as \"127.0.0.1:9001\"",
-        ),
+        ("localhost:9001", "write \"127.0.0.1:9001\": names are for endpoints, as \"dns://name:port\""),
+        ("dns://api", "write a name and a port, such as \"dns://shop-v1.internal:9001\""),
+        ("dns://api..internal:1", "write a name and a port, such as \"dns://shop-v1.internal:9001\""),
+        ("dns://api.internal:0", "write a port from 1 to 65535"),
         (
             "api.internal:90",
-            "DNS names are not in this version yet: write IP:port, such as \"127.0.0.1:9001\"",
+            "names are for endpoints, as \"dns://name:port\": write IP:port, such as \"127.0.0.1:9001\"",
         ),
         ("http://127.0.0.1:9000/", "write \"127.0.0.1:9000\""),
         ("127.0.0.1", "write IP:port, such as \"127.0.0.1:9001\""),

@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod andon;
 pub(crate) mod load;
 pub(crate) mod message;
+pub(crate) mod name_server;
 pub(crate) mod port;
 pub(crate) mod upstream;
 pub(crate) mod wait;

@@ -74,7 +74,14 @@ struct Counts {
 
 impl Server {
     pub(crate) fn start(answer: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
+        Self::start_at(([127, 0, 0, 1], 0).into(), answer)
+    }
+
+    pub(crate) fn start_at(
+        address: SocketAddr,
+        answer: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).expect("loopback has ports");
         let address = listener.local_addr().expect("it is bound");
         let (sender, seen) = channel();
         let counts = Arc::new(Counts::default());
