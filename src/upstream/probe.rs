@@ -122,13 +122,14 @@ fn grpc_question(service: &str) -> Option<Bytes> {
     const FIELD_1_BYTES: u8 = 0x0A;
     let mut message = BytesMut::new();
     if !service.is_empty() {
+        let low = |number: usize| number.to_le_bytes()[0];
         message.put_u8(FIELD_1_BYTES);
         let mut length = service.len();
         while length > 0x7F {
-            message.put_u8(0x80 | (length & 0x7F) as u8);
+            message.put_u8(0x80 | low(length));
             length >>= 7;
         }
-        message.put_u8(length as u8);
+        message.put_u8(low(length));
         message.put_slice(service.as_bytes());
     }
     let mut envelope = BytesMut::new();
