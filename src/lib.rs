@@ -51,6 +51,8 @@
 //! 13. A truncated upstream answer never looks complete (`tests/it`).
 //! 14. Lowering publishes first, then persists; raising persists first, then publishes: `control::controller`.
 //! 15. The record is append-only, and each automatic decision carries its numbers: `store::record`.
+//! 16. No more users than `harm_max` see a canary fail: a request holds a permit before it goes there, and what did
+//!     harm never gives it back: `routing::harm` (`tests/it/harm.rs`).
 
 pub mod config;
 pub mod metrics;

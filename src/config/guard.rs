@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::reader::{Section, Value, Wrong};
 use super::units::duration_text;
-use super::{suggest, values};
+use super::{Rescue, rescue, suggest, values};
 
 const TICK: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(1);
 const WINDOW_MAX: Duration = Duration::from_hours(1);
@@ -37,6 +37,10 @@ pub struct Guard {
     pub fast_trip: Option<FastTrip>,
     /// At most [`Guard::CEILINGS_MAX`].
     pub ceilings: Vec<Ceiling>,
+    /// `None`: off (`rescue = false`).
+    pub rescue: Option<Rescue>,
+    /// So many users may see a canary fail; `None`: off.
+    pub harm_max: Option<u32>,
 }
 
 impl Guard {
@@ -108,6 +112,8 @@ impl Default for Guard {
                 window: Ceiling::WINDOW_DEFAULT,
                 min_requests: Ceiling::MIN_REQUESTS_DEFAULT,
             }],
+            rescue: Some(Rescue::default()),
+            harm_max: None,
         }
     }
 }
@@ -125,8 +131,10 @@ pub(super) fn read(mut section: Section<'_>) -> Guard {
         Some(sections) => sections.into_iter().filter_map(|section| ceiling(section, tick)).collect(),
         None => default.ceilings,
     };
+    let rescue = rescue::read(&mut section);
+    let harm_max = rescue::read_harm_max(&mut section);
     section.finish();
-    Guard { on_unhealthy, false_alarm, hold_at, tick, tolerate, fast_trip, ceilings }
+    Guard { on_unhealthy, false_alarm, hold_at, tick, tolerate, fast_trip, ceilings, rescue, harm_max }
 }
 
 fn on_unhealthy(value: &Value<'_>) -> Result<OnUnhealthy, Wrong> {

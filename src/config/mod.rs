@@ -16,6 +16,8 @@ pub mod listener;
 pub mod matching;
 pub mod policy;
 pub mod problem;
+pub mod rescue;
+pub mod retry;
 pub mod route;
 pub mod store;
 pub mod units;
@@ -50,6 +52,8 @@ pub use health::{Health, Probe};
 pub use listener::Listener;
 pub use policy::{Policy, Redirect, Rewrite, Scheme};
 pub use problem::{Color, Placed, Problem, Problems};
+pub use rescue::Rescue;
+pub use retry::Retry;
 pub use route::{
     Canary, HeaderMatch, HostPattern, Matcher, Override, OverrideTo, PathPattern, Route, Service, StickyKey,
     Trigger, Upgrade,

@@ -18,8 +18,6 @@ const PLANNED: &[(&str, &str)] = &[
     ("upstream", "tls"),
     ("upstream", "limits"),
     ("route", "mirror"),
-    ("route.guard", "harm_max"),
-    ("route.guard", "rescue"),
     ("route.guard", "percentiles"),
     ("route.guard.tolerate", "latency"),
     ("route.guard.tolerate", "slack"),

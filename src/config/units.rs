@@ -21,6 +21,7 @@ pub const WEIGHT_ACCEPTED: &str = "a share from \"0%\" to \"100%\" in steps of 0
 impl Weight {
     pub const ZERO: Self = Self(0);
     pub const WHOLE: Self = Self(WHOLE_PPM);
+    pub(super) const FIFTH: Self = Self(WHOLE_PPM / 5);
 
     pub fn from_ppm(ppm: u32) -> Option<Self> {
         (ppm <= WHOLE_PPM).then_some(Self(ppm))
@@ -81,6 +82,20 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     number.checked_mul(ms_each).map(Duration::from_millis)
+}
+
+/// Reads `"512B"`, `"64KiB"`, `"1MiB"`. `None` for all else: a whole number and one unit.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let number: u64 = text[..digits].parse().ok()?;
+    let bytes_each = match &text[digits..] {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(bytes_each)
 }
 
 /// The text in the largest unit that says it exactly, to the millisecond: `90s`, `1h`.
@@ -167,6 +182,18 @@ mod tests {
         assert_eq!(duration_text(Duration::from_secs(90)), "90s");
         for text in ["", "s", "10", "10 s", "1.5s", "-1s", "10sec", "1d", "18446744073709551615h", "٣s"] {
             assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_a_whole_number_and_a_unit() {
+        for (text, bytes) in
+            [("0B", 0), ("512B", 512), ("64KiB", 65_536), ("16MiB", 16 << 20), ("1GiB", 1 << 30)]
+        {
+            assert_eq!(parse_bytes(text), Some(bytes), "{text}");
+        }
+        for text in ["", "B", "10", "10 B", "1.5KiB", "-1B", "1KB", "1kib", "18446744073709551615KiB"] {
+            assert_eq!(parse_bytes(text), None, "{text}");
         }
     }
 

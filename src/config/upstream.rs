@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::names::Names;
 use super::reader::{Section, Value, Wrong};
-use super::{Upkeep, endpoints, upkeep, values};
+use super::{Retry, Upkeep, endpoints, retry, upkeep, values};
 
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
 const STREAM_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
@@ -29,6 +29,10 @@ pub struct Upstream {
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
     pub upkeep: Upkeep,
+    /// `None`: off (`retries = false`).
+    pub retry: Option<Retry>,
+    /// Requests in flight, over all workers; `None`: as many as come.
+    pub concurrent_max: Option<u32>,
 }
 
 /// What is spoken to an upstream.
@@ -52,6 +56,8 @@ impl Upstream {
             stream_timeout: Self::STREAM_TIMEOUT_DEFAULT,
             idle_timeout: Self::IDLE_TIMEOUT_DEFAULT,
             upkeep: Upkeep::default(),
+            retry: Some(Retry::default()),
+            concurrent_max: None,
         }
     }
 
@@ -83,6 +89,8 @@ fn read(mut section: Section<'_>, names: &mut Names) -> Option<Upstream> {
         section.or("stream_timeout", Upstream::STREAM_TIMEOUT_DEFAULT, values::duration(STREAM_TIMEOUT));
     let mut timeout = |key, default| section.or(key, default, values::duration(TIMEOUT));
     let idle_timeout = timeout("idle_timeout", Upstream::IDLE_TIMEOUT_DEFAULT);
+    let retry = retry::read(&mut section);
+    let concurrent_max = retry::read_concurrent_max(&mut section);
     section.finish();
     Some(Upstream {
         name: name?,
@@ -94,6 +102,8 @@ fn read(mut section: Section<'_>, names: &mut Names) -> Option<Upstream> {
         stream_timeout,
         idle_timeout,
         upkeep,
+        retry,
+        concurrent_max,
     })
 }
 

@@ -130,6 +130,7 @@ impl Controller {
             saved.map_err(|error| StartError::Store(error.to_string()))?;
         }
         routes.replace(&prepared.config, prepared.states, &mut slots, &shards);
+        routes.take_budgets(&prepared.table);
         let mut upstreams = Upstreams::new(lookout);
         upstreams.learn(first_answers(&prepared.config, &Default::default()).await);
         let counting = Counting { ids: &mut endpoints, shards: &shards, now_us: clock.now_us() };

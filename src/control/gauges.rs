@@ -99,6 +99,7 @@ impl Controller {
                     effective: effective(record, canary).ratio(),
                     verdict: kind(live.guard.verdict()).label(),
                     odds_log10: live.guard.odds().log10(),
+                    harm_left: live.harm_left(),
                 });
             }
         }

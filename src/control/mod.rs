@@ -18,6 +18,7 @@ pub mod watch_file;
 mod changes;
 mod endpoint_views;
 mod gauges;
+mod harm;
 mod jobs;
 mod publish;
 mod queries;

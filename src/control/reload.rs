@@ -276,6 +276,7 @@ impl Controller {
     fn apply(&mut self, prepared: Prepared) -> ReloadReport {
         let Prepared { config, table, states, decisions, mut notes, .. } = prepared;
         self.routes.replace(&config, states, &mut self.slots, &self.shards);
+        self.routes.take_budgets(&table);
         let now_us = self.clock.now_us();
         let counting = Counting { ids: &mut self.endpoints, shards: &self.shards, now_us };
         let usable = self.upstreams.replace(&config, counting);

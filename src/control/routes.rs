@@ -12,6 +12,7 @@ use crate::immune::{Counts, Guard};
 use crate::metrics::slots::Slots;
 use crate::metrics::{Shards, SlotId, SlotTotals};
 use crate::routing::Share;
+use crate::routing::harm::HarmBudget;
 use crate::store::record::{CanaryRecord, RouteRecord};
 
 pub(super) const STABLE: &str = "stable";
@@ -52,6 +53,10 @@ pub(super) struct CanaryLive {
     pub(super) guard: Guard,
     /// The finding that holds has been recorded; not again until the guard starts anew.
     pub(super) recorded: bool,
+    /// The one that the workers take their permits from.
+    pub(super) harm: Option<HarmBudget>,
+    /// That it is used up has been recorded; not again until there is a fresh one.
+    pub(super) harm_recorded: bool,
 }
 
 /// A canary before a reload.
@@ -205,6 +210,8 @@ impl SplitLive {
                     seen: judged(&shards.totals(slot)),
                     guard: Guard::new(&file.guard),
                     recorded: false,
+                    harm: None,
+                    harm_recorded: false,
                 },
             };
             canaries.push(live);
@@ -222,7 +229,7 @@ impl SplitLive {
         names.zip(self.canaries).map(|((name, was), live)| (name, (was, live))).collect()
     }
 
-    /// Puts a new state of the same canaries in force. Evidence starts anew where the line is let go on, or where
+    /// Puts a new state of the same canaries in force. Evidence and harm budget start anew where the line is let go on, or where
     /// a canary gets its first traffic.
     pub(super) fn enter(&mut self, state: RouteState) {
         let line_goes_on = self.state.record.cord.is_some() && state.record.cord.is_none();
@@ -242,6 +249,10 @@ impl CanaryLive {
     fn restart(&mut self) {
         self.guard.restart();
         self.recorded = false;
+        self.harm_recorded = false;
+        if let Some(harm) = &self.harm {
+            harm.permits.renew();
+        }
     }
 }
 

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::controller::Controller;
+use super::harm::Cause;
 use super::routes::{BackOff, CanaryLive, SplitLive, judged};
 use super::state::effective;
 use crate::config::OnUnhealthy;
-use crate::immune::{Counts, Finding, Verdict};
+use crate::immune::{Counts, Verdict};
 use crate::metrics::{Shards, SlotId};
 use crate::store::record::{CanaryRecord, Change, Decision};
 
@@ -22,8 +23,14 @@ const BACK_OFF_MEASURED_AFTER_US: u64 = 500_000;
 impl Controller {
     pub(super) fn tick(&mut self) {
         let now_us = self.clock.now_us();
-        for (route, canary) in self.look(now_us) {
+        let (unhealthy, spent) = self.look(now_us);
+        for (route, canary) in unhealthy {
             self.act(route, canary, now_us);
+        }
+        for route in spent {
+            if let Some(canary) = self.routes.split(route).and_then(SplitLive::spent) {
+                self.spent(route, canary, now_us);
+            }
         }
         self.tend(now_us);
         self.windows.tick(now_us, &self.shards);
@@ -32,9 +39,10 @@ impl Controller {
         self.landed(overdue, Err(why));
     }
 
-    /// Feeds every guard; returns the places of the canaries that are unhealthy and not dealt with.
-    fn look(&mut self, now_us: u64) -> Vec<(usize, usize)> {
-        let mut unhealthy = Vec::new();
+    /// Feeds every guard; returns the places of the canaries that are unhealthy and not dealt with, and of the routes
+    /// where a harm budget is used up.
+    fn look(&mut self, now_us: u64) -> (Vec<(usize, usize)>, Vec<usize>) {
+        let (mut unhealthy, mut spent) = (Vec::new(), Vec::new());
         let routes = &mut self.routes;
         for route in &routes.judged {
             let Some(split) = routes.list.get_mut(*route).and_then(|route| route.split.as_mut()) else {
@@ -49,32 +57,35 @@ impl Controller {
                     unhealthy.push((*route, at));
                 }
             }
+            if split.spent().is_some() {
+                spent.push(*route);
+            }
             split.measure_back_off(now_us, &self.shards);
         }
-        unhealthy
+        (unhealthy, spent)
     }
 
     fn act(&mut self, route: usize, canary: usize, now_us: u64) {
         let Some(split) = self.routes.split_mut(route) else { return };
         let Some(live) = split.canaries.get_mut(canary) else { return };
         let Verdict::Unhealthy(finding) = live.guard.verdict() else { return };
-        let finding = *finding;
+        let cause = Cause::of(finding);
         live.recorded = true;
         match split.on_unhealthy {
-            OnUnhealthy::Watch => self.watch(route, canary, &finding),
+            OnUnhealthy::Watch => self.watch(route, canary, &cause),
             // Another canary of the route was first.
             OnUnhealthy::Abort if split.state.record.cord.is_some() => {}
-            OnUnhealthy::Abort => self.back_off(route, canary, &finding, now_us),
+            OnUnhealthy::Abort => self.back_off(route, canary, &cause, now_us),
         }
     }
 
     /// Ceiling to 0 and the cord pulled: in force before anything else happens, stored after.
-    fn back_off(&mut self, route: usize, canary: usize, finding: &Finding, now_us: u64) {
+    pub(super) fn back_off(&mut self, route: usize, canary: usize, cause: &Cause, now_us: u64) {
         let Some(split) = self.routes.split_mut(route) else { return };
         let slot = split.canaries[canary].slot;
         let weight = effective(&split.state.record, &split.state.record.canaries[canary]);
-        let why: Arc<str> = finding.sentence().into();
-        let step = split.state.back_off(canary, &why, finding.evidence(), self.clock.stamp());
+        let why = &cause.why;
+        let step = split.state.back_off(canary, why, cause.evidence.clone(), self.clock.stamp());
         let Some(decision) = step.decision else { return };
         let sentence = back_off_sentence(&decision, &split.state.record.canaries[canary]);
         split.back_off = Some(BackOff::Measuring {
@@ -90,10 +101,10 @@ impl Controller {
     }
 
     /// Told to watch only: one decision for each finding, and nothing changes.
-    fn watch(&mut self, route: usize, canary: usize, finding: &Finding) {
+    pub(super) fn watch(&mut self, route: usize, canary: usize, cause: &Cause) {
         let Some(split) = self.routes.split(route) else { return };
-        let why: Arc<str> = finding.sentence().into();
-        let decision = split.state.watch(canary, &why, finding.evidence(), self.clock.stamp());
+        let why = &cause.why;
+        let decision = split.state.watch(canary, why, cause.evidence.clone(), self.clock.stamp());
         let record = split.state.record.clone();
         warn!(route = %decision.route, variant = decision.canary.as_deref(), reason = %why,
             "canary is unhealthy, and its guard is told to watch only");

@@ -43,6 +43,8 @@ pub struct CanaryGauges {
     pub verdict: &'static str,
     /// Of the error bet.
     pub odds_log10: f64,
+    /// Permits of the harm budget; `None`: there is no budget.
+    pub harm_left: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +85,12 @@ fn of_slots(slots: &[(SlotId, SlotName)], shards: &Shards) -> Vec<MetricFamily> 
         "andon_canary_missed_total",
         "Requests that stable served because the canary had no usable endpoint",
     );
+    let mut retries = Family::counter(
+        "andon_retries_total",
+        "Attempts at another endpoint, or on another connection, after a failed one",
+    );
+    let mut rescues =
+        Family::counter("andon_rescues_total", "Requests that a canary failed and stable answered");
     let mut flight = Family::gauge("andon_requests_in_flight", "Requests begun and not ended");
     let mut durations =
         Family::histogram("andon_request_duration_seconds", "From the request head to the end of the answer");
@@ -102,16 +110,20 @@ fn of_slots(slots: &[(SlotId, SlotName)], shards: &Shards) -> Vec<MetricFamily> 
                 errors.count(&with(labels, ("kind", outcome.label())), count);
             }
         }
-        let totals = shards.totals(*slot);
+        retries.count(&labels, shards.sum(*slot, |counters| &counters.retries));
         if &*name.variant != "stable" {
-            harm.count(&labels, totals.failed);
+            harm.count(&labels, shards.sum(*slot, |counters| &counters.harm));
+            rescues.count(&labels, shards.sum(*slot, |counters| &counters.rescues));
             missed.count(&labels, shards.sum(*slot, |counters| &counters.missed));
         }
+        let totals = shards.totals(*slot);
         flight.set(&labels, totals.in_flight() as f64);
         durations.observe(&labels, *slot, shards);
     }
-    let all = [requests, outcomes, errors, harm, missed, flight, durations];
-    all.into_iter().filter_map(Family::done).collect()
+    [requests, outcomes, errors, harm, missed, retries, rescues, flight, durations]
+        .into_iter()
+        .filter_map(Family::done)
+        .collect()
 }
 
 fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
@@ -124,6 +136,7 @@ fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
         "andon_evidence_log10",
         "Odds against chance that the canary is worse, as a power of ten",
     );
+    let mut budgets = Family::gauge("andon_harm_budget_left", "How many more users may see the canary fail");
     let mut cords = Family::gauge("andon_cord_pulled", "1 while the cord of the route is pulled");
     let mut decisions =
         Family::counter("andon_decisions_total", "Recorded changes of weight, ceiling, cord or role");
@@ -146,6 +159,9 @@ fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
             verdicts.set(&with(labels, ("verdict", verdict)), truth(verdict == canary.verdict));
         }
         evidence.set(&with(labels, ("signal", "errors")), canary.odds_log10);
+        if let Some(left) = canary.harm_left {
+            budgets.set(&labels, f64::from(left));
+        }
     }
     for (route, pulled) in &gauges.cords {
         cords.set(&[("route", route)], truth(*pulled));
@@ -159,7 +175,7 @@ fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
     reload.set(&[], truth(gauges.config_last_reload_successful));
     store.set(&[], truth(gauges.store_up));
     build.set(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    let all = [weights, verdicts, evidence, cords, decisions, back_off, reload, store, build];
+    let all = [weights, verdicts, evidence, budgets, cords, decisions, back_off, reload, store, build];
     all.into_iter().filter_map(Family::done).collect()
 }
 
@@ -298,6 +314,7 @@ mod tests {
             let slot = slots.slot(&"sh\"op".into(), &variant.into()).unwrap();
             let counters = shards.worker(1);
             counters.slot(slot).start(1);
+            counters.slot(slot).harm.add(1);
             counters.slot(slot).finish(&Finish {
                 outcome: Outcome::ServerError,
                 code: 503,

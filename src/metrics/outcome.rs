@@ -23,6 +23,10 @@ pub enum Outcome {
     Protocol,
     /// The response body broke off, or stalled longer than allowed.
     Truncated,
+    /// Not sent: the upstream had as many requests in flight as it may have. Its doing, and evidence: a version that
+    /// answers too slowly for its share of the traffic is a worse one, and the requests that it never got would
+    /// otherwise be missing where it is judged.
+    Overflow,
     /// The client went away, or broke its own request.
     DownstreamGone,
     /// The request body stalled or was malformed.
@@ -42,7 +46,7 @@ pub enum Blame {
 }
 
 impl Outcome {
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
     pub const ALL: [Self; Self::COUNT] = [
         Self::Success,
         Self::ServerError,
@@ -52,6 +56,7 @@ impl Outcome {
         Self::Reset,
         Self::Protocol,
         Self::Truncated,
+        Self::Overflow,
         Self::DownstreamGone,
         Self::DownstreamBad,
         Self::Internal,
@@ -70,7 +75,8 @@ impl Outcome {
             | Self::Reset
             | Self::Protocol
             | Self::Truncated
-            | Self::NoEndpoint => Blame::Upstream,
+            | Self::NoEndpoint
+            | Self::Overflow => Blame::Upstream,
         }
     }
 
@@ -90,6 +96,7 @@ impl Outcome {
             Self::Reset => "reset",
             Self::Protocol => "protocol",
             Self::Truncated => "truncated",
+            Self::Overflow => "overflow",
             Self::DownstreamGone => "downstream_gone",
             Self::DownstreamBad => "downstream_bad",
             Self::Internal => "internal",

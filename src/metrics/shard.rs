@@ -85,6 +85,10 @@ pub struct SlotCounters {
     pub durations: [Counter; DURATION_BOUNDS_US.len() + 1],
     pub duration_sum_us: Counter,
     pub last_failure_us: Counter,
+    // where something was repaired, or was not
+    pub retries: Counter,
+    pub rescues: Counter,
+    pub harm: Counter,
     // at the end, if the request was assigned by lot and its outcome is evidence
     pub judged: Counter,
     pub judged_failed: Counter,
@@ -104,6 +108,9 @@ impl Default for SlotCounters {
             durations: Default::default(),
             duration_sum_us: Counter::default(),
             last_failure_us: Counter::default(),
+            retries: Counter::default(),
+            rescues: Counter::default(),
+            harm: Counter::default(),
             judged: Counter::default(),
             judged_failed: Counter::default(),
             judged_connect_errors: Counter::default(),

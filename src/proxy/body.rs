@@ -21,6 +21,7 @@ use super::deadline::{Deadline, Deadlines};
 use super::early::Gate;
 use super::pool::UpstreamConnection;
 use super::record::Record;
+use super::replay::{Keeper, Playback, SpareBody};
 use crate::metrics::Outcome;
 
 /// An upstream that expects `100-continue` but never says it gets the body after this long.
@@ -66,6 +67,8 @@ impl BodyState {
 pub(super) enum RequestBody {
     Empty,
     Streaming(Box<Upload>),
+    /// The same, and it could be sent again.
+    Kept(Playback),
 }
 
 pub(super) struct Upload {
@@ -105,13 +108,22 @@ impl RequestBody {
         (Self::Streaming(Box::new(upload)), Some(state))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        matches!(self, Self::Empty)
+    /// Has a copy kept of what goes up, up to so many bytes; `None`: none is wanted. A body that is known to be longer
+    /// is not copied at all.
+    pub(super) fn keep(self, bytes_max: Option<u32>) -> (Self, SpareBody) {
+        match (self, bytes_max) {
+            (Self::Streaming(upload), Some(max)) if upload.size_hint().lower() <= u64::from(max) => {
+                let (keeper, playback) = Keeper::new(upload, max as usize);
+                (Self::Kept(playback), SpareBody::Kept(keeper))
+            }
+            (Self::Empty, _) => (Self::Empty, SpareBody::Empty),
+            (body, _) => (body, SpareBody::Gone),
+        }
     }
 }
 
 impl Upload {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if let Some((gate, wait)) = &mut self.gate {
             if !gate.is_open() && wait.poll(context).is_pending() {
                 return Poll::Pending;
@@ -150,12 +162,30 @@ impl Upload {
     }
 }
 
-impl Drop for Upload {
+impl Upload {
     /// Nobody asks the client for more, so from here on nobody waits for it.
-    fn drop(&mut self) {
+    pub(super) fn is_left_alone(&self) {
         if self.state.get() == BodyState::Waiting {
             self.state.set(BodyState::Moving);
         }
+    }
+
+    pub(super) fn set_state(&self, state: BodyState) {
+        self.state.set(state);
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.is_left_alone();
     }
 }
 
@@ -167,20 +197,23 @@ impl Body for RequestBody {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Streaming(upload) => upload.poll(context),
+            Self::Kept(playback) => playback.poll(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Streaming(upload) => upload.incoming.is_end_stream(),
+            Self::Streaming(upload) => upload.is_end_stream(),
+            Self::Kept(playback) => playback.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Streaming(upload) => upload.incoming.size_hint(),
+            Self::Streaming(upload) => upload.size_hint(),
+            Self::Kept(playback) => playback.size_hint(),
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::metrics::Outcome;
 pub(super) enum ProxyError {
     #[error("the upstream refused the connection")]
     Connect(#[source] io::Error),
+    #[error("the upstream has as many requests as it may have")]
+    Overflow,
     #[error("this proxy cannot open a connection just now")]
     Local(#[source] io::Error),
     #[error("the upstream did not accept the connection in time")]
@@ -45,6 +47,7 @@ impl ProxyError {
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Connect(_) => Outcome::ConnectError,
+            Self::Overflow => Outcome::Overflow,
             Self::Local(_) => Outcome::Internal,
             Self::ConnectTimeout => Outcome::ConnectTimeout,
             Self::ResponseTimeout => Outcome::ResponseTimeout,
@@ -68,7 +71,7 @@ impl ProxyError {
             | Self::ForeignCoding
             | Self::Flood
             | Self::Unsendable => StatusCode::BAD_GATEWAY,
-            Self::Local(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Local(_) | Self::Overflow => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             // Nobody is there to read it: 499, as for every client that left.
             Self::RequestCut => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
@@ -80,6 +83,9 @@ impl ProxyError {
     /// Our own answer. The connection is closed where the request body may be half read.
     pub(super) fn into_response(self) -> Response<ResponseBody> {
         let mut response = answer(self.status(), &self.to_string());
+        if matches!(self, Self::Overflow) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if matches!(self, Self::RequestCut | Self::RequestBody | Self::RequestBodyTimeout) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -1,16 +1,15 @@
-//! From a request on its way up to the head of its answer: the connection, the sending, and the second try of a
-//! request that a dead pooled connection swallowed.
+//! From a request on its way up to the head of its answer: the connection, the sending, the second try of a request
+//! that a dead pooled connection swallowed, and the attempts elsewhere that [`rescue`] asks for.
 
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::uri::Scheme;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
@@ -23,7 +22,11 @@ use super::error::ProxyError;
 use super::headers;
 use super::pool::UpstreamConnection;
 use super::record::Record;
+use super::replay::{Head, Spare};
+use super::rescue::{self, Next};
 use super::websocket::{self, Asked};
+use crate::config::UpstreamProtocol;
+use crate::metrics::Outcome;
 use crate::routing::Decision;
 
 /// A request as the upstream will get it.
@@ -32,8 +35,7 @@ pub(super) struct Outgoing {
     pub(super) websocket: Option<Asked>,
     /// `None`: there is no body.
     pub(super) body_state: Option<Rc<Cell<BodyState>>>,
-    /// `None`: an HTTP/1.0 client, which cannot be sent any.
-    pub(super) hints: Option<SyncSender<Box<[u8]>>>,
+    pub(super) spare: Spare,
 }
 
 /// The answer's head, and what brings the rest.
@@ -44,57 +46,178 @@ pub(super) struct Exchanged {
     pub(super) switched: Option<Asked>,
 }
 
-/// Gets the response head. Tries a dead pooled connection's request again where that is safe; on a new
-/// connection at most once.
+/// What a failed attempt leaves to try again with.
+pub(super) enum Again {
+    /// Nothing of the request was written.
+    Unsent(Box<Request<RequestBody>>),
+    Sent(Head),
+}
+
+/// One attempt at one endpoint.
+struct Attempt {
+    result: Result<(Response<Incoming>, UpstreamConnection), ProxyError>,
+    /// `None`: that was it.
+    again: Option<Again>,
+}
+
+/// What an attempt needs beside the request.
+#[derive(Clone, Copy)]
+struct Means<'a> {
+    downstream: &'a Downstream,
+    websocket: Option<&'a Asked>,
+    body_state: Option<&'a Cell<BodyState>>,
+    spare: &'a Spare,
+}
+
+/// Gets the response head, from where the decision says, or from where [`rescue`] says next.
 pub(super) async fn exchange(
     downstream: &Downstream,
     outgoing: Outgoing,
-    record: &Record,
+    record: &mut Record,
 ) -> Result<Exchanged, ProxyError> {
-    let Outgoing { mut request, websocket, body_state, hints } = outgoing;
+    let Outgoing { mut request, websocket, body_state, spare } = outgoing;
+    let mut retries = 0;
+    loop {
+        let means = Means {
+            downstream,
+            websocket: websocket.as_ref(),
+            body_state: body_state.as_deref(),
+            spare: &spare,
+        };
+        let Attempt { result, again } = if record.sit() {
+            attempt(request, means, record).await
+        } else {
+            Attempt { result: Err(ProxyError::Overflow), again: Some(Again::Unsent(Box::new(request))) }
+        };
+        let next = match (outcome_of(&result, record.decision()), &again) {
+            (Some(outcome), Some(again)) => {
+                rescue::next(record, outcome, again, &spare, retries).map(|next| (next, outcome))
+            }
+            _ => None,
+        };
+        let (Some((next, outcome)), Some(again)) = (next, again) else {
+            let (response, connection) = result?;
+            let switched = websocket.filter(|asked| agrees(&response, &connection, asked));
+            return Ok(Exchanged { response, connection, switched });
+        };
+        // With its connection: nothing of this answer may be read by anybody.
+        drop(result);
+        request = match again {
+            Again::Unsent(unsent) => *unsent,
+            Again::Sent(head) => spare.request(head).ok_or(ProxyError::Reset(None))?,
+        };
+        match next {
+            Next::Rescue(fallback) => record.rescue(outcome, fallback),
+            Next::Retry(pause) => {
+                retries += 1;
+                record.retry(outcome);
+                tokio::time::sleep(pause).await;
+            }
+        }
+        if record.decision().protocol == UpstreamProtocol::Http2 {
+            spare.expects_nothing(&mut request);
+        }
+    }
+}
+
+/// How the attempt failed; `None`: it did not.
+fn outcome_of(
+    result: &Result<(Response<Incoming>, UpstreamConnection), ProxyError>,
+    decision: &Decision,
+) -> Option<Outcome> {
+    match result {
+        Ok((response, _)) => {
+            let fallback = decision.fallback?;
+            fallback.rescue.statuses.contains(response.status()).then_some(Outcome::ServerError)
+        }
+        Err(error) => Some(error.outcome()),
+    }
+}
+
+/// Sends to the endpoint that the decision names. A dead pooled connection's request is sent again where that is
+/// safe, at most once on a new connection; that is nobody's failure, and is not counted.
+async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &Record) -> Attempt {
+    let Means { downstream, websocket, body_state, spare } = means;
     let (worker, decision) = (&downstream.worker, record.decision());
     // What becomes a tunnel keeps its connection.
     let mut freshness = if websocket.is_some() { Freshness::New } else { Freshness::Any };
     loop {
-        let mut connection = obtain(worker, decision, freshness, record.started()).await?;
-        let copy = if connection.is_reused() { Replay::of(&request) } else { None };
-        let sent = send(downstream, &mut connection, request, body_state.as_deref(), decision).await;
-        let failed = match sent {
-            Ok(response) => return checked(response, connection, websocket),
+        let mut connection = match obtain(worker, decision, freshness, record.started()).await {
+            Ok(connection) => connection,
+            Err(error) => {
+                return Attempt { result: Err(error), again: Some(Again::Unsent(Box::new(request))) };
+            }
+        };
+        let reused = connection.is_reused();
+        let copy = wants_copy(&request, reused, spare, decision).then(|| Head::of(&request));
+        let failed = match send(downstream, &mut connection, request, body_state, decision).await {
+            Ok(response) => {
+                let result = checked(response, connection, websocket);
+                return Attempt { result, again: copy.map(Again::Sent) };
+            }
             Err(failed) => failed,
         };
+        let shared = matches!(connection, UpstreamConnection::Shared(_));
+        drop(connection);
         // Only a connection that was there can have been dead before we came; then a new one must do.
         freshness = Freshness::New;
         request = match (failed, copy) {
-            (Failed::Unsent(unsent), _) if connection.is_reused() => *unsent,
-            (Failed::Broken(error), Some(copy)) if is_closed_early(&error) => {
-                copy.into_request(hints.clone())
+            (Failed::Unsent(unsent), _) if reused => *unsent,
+            (Failed::Broken(error), Some(copy)) if reused && is_dead(&error, &copy, spare) => {
+                match spare.request(copy) {
+                    Some(request) => request,
+                    None => return Attempt { result: Err(ProxyError::Reset(Some(error))), again: None },
+                }
             }
-            (failed, _) => return Err(failed.into_error(body_state.as_deref().map(Cell::get))),
+            // One that was written for HTTP/2 can be read by nothing else: its copy is as it was.
+            (Failed::Unsent(unsent), None) if !shared && !is_spoiled(body_state) => {
+                return Attempt { result: Err(ProxyError::Reset(None)), again: Some(Again::Unsent(unsent)) };
+            }
+            (failed, copy) => {
+                let error = failed.into_error(body_state.map(Cell::get));
+                return Attempt { result: Err(error), again: copy.map(Again::Sent) };
+            }
         };
     }
+}
+
+fn is_spoiled(body_state: Option<&Cell<BodyState>>) -> bool {
+    body_state.is_some_and(|state| state.get().spoiled().is_some())
+}
+
+/// A copy costs an allocation or two, so there is one only where somebody may come to use it.
+fn wants_copy(request: &Request<RequestBody>, reused: bool, spare: &Spare, decision: &Decision) -> bool {
+    let resent = reused || decision.retry.is_some_and(|retry| retry.on.reset);
+    let rescued = |method| decision.fallback.is_some_and(|fallback| fallback.rescue.methods.contains(method));
+    spare.is_whole() && ((resent && request.method().is_idempotent()) || rescued(request.method()))
+}
+
+/// A connection that the upstream had given up, under a request that may be sent twice (RFC 9110, 9.2.2).
+fn is_dead(error: &hyper::Error, copy: &Head, spare: &Spare) -> bool {
+    copy.method.is_idempotent() && spare.is_whole() && is_closed_early(error)
 }
 
 /// An answer that says what we asked for, or that switches to it.
 fn checked(
     response: Response<Incoming>,
     connection: UpstreamConnection,
-    websocket: Option<Asked>,
-) -> Result<Exchanged, ProxyError> {
+    websocket: Option<&Asked>,
+) -> Result<(Response<Incoming>, UpstreamConnection), ProxyError> {
     if headers::has_foreign_coding(response.headers()) {
         return Err(ProxyError::ForeignCoding);
     }
-    let switched = match (&connection, websocket) {
-        (UpstreamConnection::Shared(_), Some(asked)) if response.status().is_success() => Some(asked),
-        (UpstreamConnection::Own(_), Some(asked))
-            if asked.is_agreed(response.status(), response.headers()) =>
-        {
-            Some(asked)
-        }
-        _ if response.status() == StatusCode::SWITCHING_PROTOCOLS => return Err(ProxyError::UnaskedUpgrade),
-        _ => None,
-    };
-    Ok(Exchanged { response, connection, switched })
+    let agreed = websocket.is_some_and(|asked| agrees(&response, &connection, asked));
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS && !agreed {
+        return Err(ProxyError::UnaskedUpgrade);
+    }
+    Ok((response, connection))
+}
+
+fn agrees(response: &Response<Incoming>, connection: &UpstreamConnection, asked: &Asked) -> bool {
+    match connection {
+        UpstreamConnection::Shared(_) => response.status().is_success(),
+        UpstreamConnection::Own(_) => asked.is_agreed(response.status(), response.headers()),
+    }
 }
 
 /// Why there is no response head.
@@ -224,30 +347,4 @@ fn is_closed_early(error: &hyper::Error) -> bool {
 
 fn is_io(error: &hyper::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>()) && !error.is_user()
-}
-
-/// The head of a request that may be sent twice: idempotent (RFC 9110, 9.2.2) and without a body.
-struct Replay {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-}
-
-impl Replay {
-    fn of(request: &Request<RequestBody>) -> Option<Self> {
-        (request.method().is_idempotent() && request.body().is_empty()).then(|| Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-        })
-    }
-
-    fn into_request(self, hints: Option<SyncSender<Box<[u8]>>>) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::Empty);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
-        early::listen(&mut request, None, hints);
-        request
-    }
 }

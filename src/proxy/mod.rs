@@ -2,6 +2,7 @@
 //!
 //! Reading order: [`request`] is the journey of a request from head to outcome, top to bottom. [`worker`] is the
 //! thread around it, [`connection`] one downstream connection, [`pool`] and [`connect`] the upstream side.
+//! `rescue` says what follows when an attempt fails.
 //! It knows routing and counting; it does not know that canaries are judged.
 
 pub mod request;
@@ -22,6 +23,9 @@ mod no_endpoint;
 mod policy;
 mod pool;
 mod record;
+mod replay;
+mod rescue;
+mod retry;
 mod stream;
 mod trace;
 mod tunnel;

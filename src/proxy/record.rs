@@ -14,18 +14,23 @@ use http_body::Body;
 use super::access_log::{End, Line};
 use super::clock::{self, micros};
 use super::no_endpoint;
+use super::retry::Kind;
 use super::worker::Worker;
 use super::{grpc, headers};
 use crate::metrics::shard::Finish;
 use crate::metrics::{Blame, Outcome};
-use crate::routing::Decision;
+use crate::routing::harm::Seat;
+use crate::routing::{Decision, Fallback, Holds};
 
 /// What the record says of a client that left before it was answered (nginx's convention).
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 pub(super) struct Record {
     worker: Rc<Worker>,
+    /// Where it is counted never changes; where it is served does, when it is retried or rescued.
     decision: Decision,
+    holds: Holds,
+    seat: Option<Seat>,
     started: Instant,
     head_us: Option<u64>,
     code: Option<u16>,
@@ -34,6 +39,10 @@ pub(super) struct Record {
     /// When the body had passed, if it did.
     ended: Option<Instant>,
     counted: bool,
+    /// What the first attempt came to, if there was another.
+    first: Option<Outcome>,
+    /// Stable has taken over.
+    rescued: bool,
     /// Set when the end is known; a drop without it means that the client, or the drain, cut the request.
     outcome: Option<Outcome>,
     /// Of the body on its way down.
@@ -46,7 +55,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn start(
         worker: &Rc<Worker>,
-        decision: Decision,
+        (decision, holds): (Decision, Holds),
         started: Instant,
         line: Option<Box<Line>>,
     ) -> Self {
@@ -56,12 +65,16 @@ impl Record {
         Self {
             worker: Rc::clone(worker),
             decision,
+            holds,
+            seat: None,
             started,
             head_us: None,
             code: None,
             failed_call: None,
             ended: None,
             counted: false,
+            first: None,
+            rescued: false,
             outcome: None,
             bytes_down: 0,
             bytes_up: line.as_ref().map(|_| Rc::default()),
@@ -79,6 +92,39 @@ impl Record {
 
     pub(super) fn worker(&self) -> &Rc<Worker> {
         &self.worker
+    }
+
+    /// Takes a place at the upstream. False: it has as many requests as it may have.
+    pub(super) fn sit(&mut self) -> bool {
+        if let Some(limit) = &self.holds.limit
+            && self.seat.is_none()
+        {
+            self.seat = limit.take();
+            return self.seat.is_some();
+        }
+        true
+    }
+
+    /// The attempt failed with `outcome`, and another endpoint of the same upstream is tried.
+    pub(super) fn retry(&mut self, outcome: Outcome) {
+        self.worker.shard.slot(self.decision.slot).retries.add(1);
+        self.serve_by(self.decision.elsewhere(), outcome);
+    }
+
+    /// The attempt failed with `outcome`, and stable takes over.
+    pub(super) fn rescue(&mut self, outcome: Outcome, fallback: Fallback) {
+        self.rescued = true;
+        self.seat = None;
+        self.holds.limit = self.holds.fallback_limit.take();
+        self.serve_by(self.decision.rescued(fallback), outcome);
+    }
+
+    fn serve_by(&mut self, decision: Decision, failed: Outcome) {
+        self.first.get_or_insert(failed);
+        no_endpoint::count(&self.worker, self.decision.endpoint.id, failed);
+        self.worker.pools.leave(self.decision.endpoint.id);
+        self.worker.pools.enter(decision.endpoint.id);
+        self.decision = decision;
     }
 
     /// The upstream's response head is here.
@@ -167,9 +213,11 @@ impl Record {
         if std::mem::replace(&mut self.counted, true) {
             return;
         }
-        let outcome = self.outcome.unwrap_or_else(|| self.cut());
+        let ended = self.outcome.unwrap_or_else(|| self.cut());
+        self.settle(ended);
+        let outcome = self.first.unwrap_or(ended);
         let now = self.ended.unwrap_or_else(clock::now);
-        no_endpoint::count(&self.worker, self.decision.endpoint.id, outcome);
+        no_endpoint::count(&self.worker, self.decision.endpoint.id, ended);
         self.worker.shard.slot(self.decision.slot).finish(&Finish {
             outcome,
             code: self.code.unwrap_or(CLIENT_CLOSED_REQUEST),
@@ -193,9 +241,27 @@ impl Record {
         line.head_us = self.head_us;
         line.total_us = micros(self.started, self.ended.unwrap_or_else(clock::now));
         line.why = Some(self.decision.why);
+        line.rescue = self.first.filter(|_| self.rescued);
         line.endpoint = Some(self.decision.endpoint.address);
         line.end = End::Outcome(self.outcome.unwrap_or_else(|| self.cut()));
         log.send(line, &self.worker.shard);
+    }
+
+    /// Who saw what: the permit is kept if the canary did harm, else given back.
+    fn settle(&mut self, ended: Outcome) {
+        let slot = self.worker.shard.slot(self.decision.slot);
+        let permit = self.holds.permit.take();
+        if self.rescued {
+            if ended == Outcome::Success {
+                slot.rescues.add(1);
+                self.worker.budgets.give_back(self.decision.slot, Kind::Rescue);
+            }
+        } else if self.decision.canary && ended.blame() == Blame::Upstream {
+            slot.harm.add(1);
+            if let Some(permit) = permit {
+                permit.did_harm();
+            }
+        }
     }
 }
 

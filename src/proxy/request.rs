@@ -5,7 +5,8 @@
 //!    From here on no snapshot is held, so a reload can never change a request in the middle.
 //! 3. *Count.* A [`Record`] starts; dropping it, wherever that happens, is the request's one outcome.
 //! 4. *Pass it up.* One hop's fields out, ours in; a pooled connection if one works, else a new one. A request
-//!    that was not sent, or is safe to send twice, is sent again if the pooled connection turns out to be dead.
+//!    that was not sent, or is safe to send twice, is sent again if the pooled connection turns out to be dead. What
+//!    fails for good may be tried elsewhere, and a canary's failure answered by stable: see `rescue`.
 //! 5. *Pass it down.* The response streams; its body carries record and connection to the end.
 
 use std::cell::Cell;
@@ -27,13 +28,14 @@ use super::exchange::{Exchanged, Outgoing, exchange};
 use super::policy::Active;
 use super::pool::UpstreamConnection;
 use super::record::Record;
+use super::replay::Spare;
 use super::tunnel::{self, Tunnel};
 use super::websocket::{self, Asked};
 use super::worker::Worker;
 use super::{clock, grpc, headers, no_endpoint, trace};
 use crate::config::UpstreamProtocol;
 use crate::metrics::shard::Refused;
-use crate::routing::{Answer, View};
+use crate::routing::{Answer, Decided, View};
 
 /// An upload that outlives the start of its answer may go on this long.
 const UPLOAD_AFTER_ANSWER_MAX: Duration = Duration::from_secs(3_600);
@@ -70,7 +72,7 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
     if let Some(fault) = fault {
         return refuse(Refused::BadRequest, line, closing(answer(StatusCode::BAD_REQUEST, fault)));
     }
-    let answered = worker.decide(&view, |snapshot, answer| {
+    let Decided { answer: answered, holds } = worker.decide(&view, |snapshot, answer| {
         if let Some(line) = &mut line {
             line.route = Route::of(snapshot, answer);
         }
@@ -94,7 +96,7 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
                 // One that came by `Upgrade` is a plain request as well, and goes on as such.
                 websocket => websocket.filter(|_| decision.websocket),
             };
-            let record = Record::start(worker, decision, started, line);
+            let record = Record::start(worker, (decision, holds), started, line);
             forward(downstream, request, websocket, record, policy.as_deref_mut()).await
         }
         Answer::Redirect(_) => refuse(Refused::Redirected, line, redirect(policy.as_deref(), request.uri())),
@@ -160,7 +162,7 @@ async fn forward(
 ) -> Response<ResponseBody> {
     let outgoing = prepare(downstream, request, websocket, &mut record, policy);
     let uploads = outgoing.body_state.clone();
-    match exchange(downstream, outgoing, &record).await {
+    match exchange(downstream, outgoing, &mut record).await {
         Ok(Exchanged { response, connection, switched }) => {
             record.head(&response);
             match switched {
@@ -224,9 +226,12 @@ fn prepare(
             downstream,
         },
     );
+    let rescue = decision.fallback.map(|fallback| fallback.rescue);
+    let rescue = rescue.filter(|rescue| rescue.methods.contains(&parts.method));
+    let (body, spare) = body.keep(rescue.map(|rescue| rescue.body_bytes_max));
     let mut request = Request::from_parts(parts, body);
-    early::listen(&mut request, gate, hints.clone());
-    Outgoing { request, websocket, body_state, hints }
+    early::listen(&mut request, gate.clone(), hints.clone());
+    Outgoing { request, websocket, body_state, spare: Spare { body: spare, gate, hints } }
 }
 
 /// 32 hex digits.

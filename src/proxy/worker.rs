@@ -19,11 +19,12 @@ use super::clock;
 use super::connection;
 use super::deadline::Deadlines;
 use super::pool::Pools;
+use super::retry::Budgets;
 use crate::config::Listener;
 use crate::metrics::Shard;
 use crate::metrics::shard::Refused;
 use crate::routing::live::Reader;
-use crate::routing::{self, Answer, Dice, Live, Snapshot, View};
+use crate::routing::{self, Answer, Decided, Dice, Live, Snapshot, View};
 
 /// What hyper may keep of one connection, each way: a client that does not read must not cost a megabyte. Also the
 /// largest head, of a request and of an answer.
@@ -69,6 +70,7 @@ pub(super) struct Worker {
     live: RefCell<Reader>,
     dice: RefCell<Dice>,
     pub(super) pools: Pools,
+    pub(super) budgets: Budgets,
     pub(super) shard: Arc<Shard>,
     pub(super) deadlines: Rc<Deadlines>,
     pub(super) connection_deadlines: Rc<Deadlines>,
@@ -85,13 +87,13 @@ pub(super) struct Worker {
 impl Worker {
     /// Routes one request. The snapshot is borrowed for this call only: decide, then await. What else a request
     /// needs of it, `also` takes.
-    pub(super) fn decide(&self, view: &View<'_>, also: impl FnOnce(&Snapshot, &Answer)) -> Answer {
+    pub(super) fn decide(&self, view: &View<'_>, also: impl FnOnce(&Snapshot, &Answer)) -> Decided {
         let mut live = self.live.borrow_mut();
         let mut dice = self.dice.borrow_mut();
         let snapshot = live.snapshot();
-        let answer = routing::decide(snapshot, view, &mut dice, |endpoint| self.pools.in_flight(endpoint));
-        also(snapshot, &answer);
-        answer
+        let decided = routing::decide(snapshot, view, &mut dice, |endpoint| self.pools.in_flight(endpoint));
+        also(snapshot, &decided.answer);
+        decided
     }
 
     /// Counts and logs a head that was refused before it was a request.
@@ -130,6 +132,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
             live: RefCell::new(setup.live.reader()),
             dice: RefCell::new(Dice::new(setup.seed)),
             pools: Pools::default(),
+            budgets: Budgets::default(),
             shard: setup.shard,
             deadlines: Deadlines::new(REQUEST_TICK),
             connection_deadlines: Deadlines::new(CONNECTION_TICK),

@@ -11,6 +11,13 @@ use super::usable::Usable;
 use super::{Endpoint, EndpointId};
 use crate::config::Balance;
 
+/// An endpoint, and the one that a retry would go to, if retries go anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chosen {
+    pub(super) endpoint: Endpoint,
+    pub(super) other: Option<Endpoint>,
+}
+
 /// `None`: no endpoint can be used. `key` is of the user; it is asked for only if there is a choice by hash.
 pub(super) fn choose(
     group: &Group,
@@ -18,10 +25,10 @@ pub(super) fn choose(
     key: impl FnOnce() -> u64,
     dice: &mut Dice,
     in_flight: impl Fn(EndpointId) -> u32,
-) -> Option<Endpoint> {
+) -> Option<Chosen> {
     match usable.endpoints() {
         [] => return None,
-        [only] => return Some(*only),
+        [only] => return Some(Chosen { endpoint: *only, other: None }),
         _ => {}
     }
     let index = match (group.balance, usable.hashing()) {
@@ -29,7 +36,16 @@ pub(super) fn choose(
         (Balance::Hash, Some(hashing)) => hashing.choose(usable, key()),
         _ => less_busy(usable, dice, in_flight),
     };
-    usable.endpoints().get(index).copied()
+    let endpoint = *usable.endpoints().get(index)?;
+    let other = group.retry.and_then(|_| another(usable.endpoints(), index, dice.draw()));
+    Some(Chosen { endpoint, other })
+}
+
+/// Any but the one at `index`: with one neighbour for all, that one would get twice its part when the other dies.
+fn another(endpoints: &[Endpoint], index: usize, draw: u64) -> Option<Endpoint> {
+    let others = endpoints.len() - 1;
+    let step = 1 + usize::try_from(draw % others as u64).unwrap_or(0);
+    endpoints.get((index + step) % endpoints.len()).copied()
 }
 
 fn in_turn(group: usize, usable: &Usable, dice: &mut Dice) -> usize {

@@ -1,16 +1,19 @@
 //! The decision: one request in, one small answer out.
 //!
-//! In this order: route, redirect, deny, overrides, sticky key, lot, endpoint. A route without canaries, or whose
-//! canaries all have weight 0, draws no lot. A canary without a usable endpoint is served by stable. Reads nothing but
-//! its arguments; what it learns lives in [`Dice`] alone.
+//! In this order: route, redirect, deny, overrides, sticky key, lot, permit, endpoint. A route without canaries, or whose
+//! canaries all have weight 0, draws no lot. A canary with a harm budget is only decided for with a permit in hand, and
+//! one without a usable endpoint is served by stable. Reads nothing but its arguments; what it learns lives in
+//! [`Dice`] alone.
 
+use super::balance::Chosen;
 use super::dice::Dice;
+use super::harm::Permit;
 use super::snapshot::{RouteShares, Snapshot};
 use super::split::STABLE;
 use super::table::Serving;
 use super::{
-    Answer, Decision, Endpoint, EndpointId, Missed, NoEndpoint, Place, View, Why, balance, overrides,
-    redirect, sticky,
+    Answer, Decided, Decision, EndpointId, Fallback, Holds, Missed, NoEndpoint, Place, View, Why, balance,
+    overrides, redirect, sticky,
 };
 
 /// `in_flight` says how many requests the calling worker has on an endpoint.
@@ -19,71 +22,117 @@ pub fn decide(
     view: &View<'_>,
     dice: &mut Dice,
     in_flight: impl Fn(EndpointId) -> u32,
-) -> Answer {
-    let Some(index) = snapshot.table().find(view) else { return Answer::NoRoute };
+) -> Decided {
+    let refuse = |answer| Decided { answer, holds: Holds::default() };
+    let Some(index) = snapshot.table().find(view) else { return refuse(Answer::NoRoute) };
     let route = &snapshot.table().routes()[index];
     if let Some(redirect) = route.policy.as_ref().and_then(|policy| policy.redirect.as_ref()) {
         if redirect::leads_away(redirect, view) {
-            return Answer::Redirect(index);
+            return refuse(Answer::Redirect(index));
         }
         if route.serving.is_none() {
-            return Answer::NoRoute;
+            return refuse(Answer::NoRoute);
         }
     }
-    let Some(serving) = &route.serving else { return Answer::Deny(index) };
+    let Some(serving) = &route.serving else { return refuse(Answer::Deny(index)) };
     let (assigned, why) = assign(serving, snapshot.shares(index), view, dice);
+    let (assigned, why, permit) = permitted(serving, assigned, why);
+    let mut found = Finding { snapshot, serving, view, dice, in_flight };
     let place = Place { route: index, variant: assigned };
-    if let Some(endpoint) = endpoint_of(snapshot, place, view, dice, &in_flight) {
-        return forward(snapshot, serving, place, endpoint, why, None);
+    if let Some(chosen) = found.endpoint(assigned) {
+        let decision = found.decision(place, chosen, why);
+        return found.forward(decision, permit);
     }
-    let (variant, stable) = (&serving.variants[assigned], &serving.variants[STABLE]);
-    let nobody =
-        |place, why, instead_of| Answer::NoEndpoint(NoEndpoint { slot: stable.slot, place, why, instead_of });
+    let stable = serving.variants[STABLE].slot;
+    let nobody = |place, why, instead_of| {
+        refuse(Answer::NoEndpoint(NoEndpoint { slot: stable, place, why, instead_of }))
+    };
     if assigned == STABLE {
         return nobody(place, why, None);
     }
-    let failed = !snapshot.usable(variant.group.index).is_pending();
-    let instead_of = failed.then(|| Missed { slot: variant.slot, by_lot: why.by_lot() });
+    let canary = &serving.variants[assigned];
+    let failed = !snapshot.usable(canary.group.index).is_pending();
+    let instead_of = failed.then(|| Missed { slot: canary.slot, by_lot: why.by_lot() });
     let (place, why) = (Place { variant: STABLE, ..place }, Why::NoEndpoint);
-    match endpoint_of(snapshot, place, view, dice, &in_flight) {
-        Some(endpoint) => forward(snapshot, serving, place, endpoint, why, instead_of),
+    match found.endpoint(STABLE) {
+        Some(chosen) => {
+            let decision = Decision { instead_of, ..found.decision(place, chosen, why) };
+            found.forward(decision, None)
+        }
         None => nobody(place, why, instead_of),
     }
 }
 
-fn endpoint_of(
-    snapshot: &Snapshot,
-    place: Place,
-    view: &View<'_>,
-    dice: &mut Dice,
-    in_flight: &impl Fn(EndpointId) -> u32,
-) -> Option<Endpoint> {
-    let serving = snapshot.table().routes()[place.route].serving.as_ref()?;
-    let group = &serving.variants[place.variant].group;
-    let key = || sticky::endpoint_key(serving.sticky.as_ref(), view);
-    balance::choose(group, snapshot.usable(group.index), key, dice, in_flight)
+/// A canary that could do harm needs a permit for it, also if the request asked for the canary: the budget is a
+/// promise about users, and testers are users.
+fn permitted(serving: &Serving, assigned: usize, why: Why) -> (usize, Why, Option<Permit>) {
+    match &serving.variants[assigned].harm {
+        None => (assigned, why, None),
+        Some(budget) => match budget.take() {
+            Some(permit) => (assigned, why, Some(permit)),
+            None => (STABLE, Why::HarmBudget, None),
+        },
+    }
 }
 
-fn forward(
-    snapshot: &Snapshot,
-    serving: &Serving,
-    place: Place,
-    endpoint: Endpoint,
-    why: Why,
-    instead_of: Option<Missed>,
-) -> Answer {
-    let variant = &serving.variants[place.variant];
-    Answer::Forward(Decision {
-        generation: snapshot.generation(),
-        slot: variant.slot,
-        place,
-        endpoint,
-        protocol: variant.group.protocol,
-        timeouts: variant.group.timeouts,
-        why,
-        websocket: serving.websocket,
-        instead_of,
-    })
+/// What is looked at to find an endpoint.
+struct Finding<'a, F> {
+    snapshot: &'a Snapshot,
+    serving: &'a Serving,
+    view: &'a View<'a>,
+    dice: &'a mut Dice,
+    in_flight: F,
+}
+
+impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
+    fn endpoint(&mut self, variant: usize) -> Option<Chosen> {
+        let group = &self.serving.variants[variant].group;
+        let key = || sticky::endpoint_key(self.serving.sticky.as_ref(), self.view);
+        balance::choose(group, self.snapshot.usable(group.index), key, self.dice, &self.in_flight)
+    }
+
+    fn decision(&self, place: Place, chosen: Chosen, why: Why) -> Decision {
+        let variant = &self.serving.variants[place.variant];
+        Decision {
+            generation: self.snapshot.generation(),
+            slot: variant.slot,
+            place,
+            endpoint: chosen.endpoint,
+            protocol: variant.group.protocol,
+            timeouts: variant.group.timeouts,
+            why,
+            websocket: self.serving.websocket,
+            instead_of: None,
+            canary: place.variant != STABLE,
+            other: chosen.other,
+            retry: variant.group.retry,
+            fallback: None,
+        }
+    }
+
+    /// Stable is chosen together with the canary, to stand ready.
+    fn forward(&mut self, mut decision: Decision, permit: Option<Permit>) -> Decided {
+        let mut holds = Holds {
+            permit,
+            limit: self.serving.variants[decision.place.variant].group.limit.clone(),
+            fallback_limit: None,
+        };
+        if decision.canary {
+            decision.fallback = self.fallback();
+            if decision.fallback.is_some() {
+                holds.fallback_limit = self.serving.variants[STABLE].group.limit.clone();
+            }
+        }
+        Decided { answer: Answer::Forward(decision), holds }
+    }
+
+    fn fallback(&mut self) -> Option<Fallback> {
+        let rescue = self.serving.rescue?;
+        let endpoint = self.endpoint(STABLE)?.endpoint;
+        let stable = &self.serving.variants[STABLE];
+        let (protocol, timeouts) = (stable.group.protocol, stable.group.timeouts);
+        Some(Fallback { slot: stable.slot, endpoint, protocol, timeouts, rescue })
+    }
 }
 
 /// The index of the variant, and why.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method};
 
-use crate::config::{Scheme, UpstreamProtocol, Weight};
+use super::harm::Holds;
+use crate::config::{Rescue, Retry, Scheme, UpstreamProtocol, Weight};
 use crate::metrics::SlotId;
 
 /// What routing may look at.
@@ -25,8 +26,19 @@ pub struct View<'a> {
     pub scheme: Scheme,
 }
 
+/// An answer, and what was taken for it.
+#[derive(Debug)]
+pub struct Decided {
+    pub answer: Answer,
+    pub holds: Holds,
+}
+
 /// What to do with the request.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the ordinary one; a box would be an allocation a request"
+)]
 pub enum Answer {
     Forward(Decision),
     /// The route at this index says `deny = true`: 403.
@@ -87,6 +99,42 @@ pub struct Decision {
     pub websocket: bool,
     /// Counted as a failure of this canary, beside what becomes of the request.
     pub instead_of: Option<Missed>,
+    /// Not stable: what fails here does harm.
+    pub canary: bool,
+    /// Where the upstream has several: the endpoint that a retry would go to.
+    pub other: Option<Endpoint>,
+    /// `None`: nothing of it could be retried.
+    pub retry: Option<Retry>,
+    /// Who answers if this canary fails; `None`: nobody does.
+    pub fallback: Option<Fallback>,
+}
+
+/// Stable, ready to take over from a canary. Chosen together with the canary, so that a rescued request sees one
+/// generation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fallback {
+    /// Of stable.
+    pub slot: SlotId,
+    pub endpoint: Endpoint,
+    pub protocol: UpstreamProtocol,
+    pub timeouts: Timeouts,
+    pub rescue: Rescue,
+}
+
+impl Decision {
+    /// The same request on another endpoint of the same upstream.
+    pub fn elsewhere(self) -> Self {
+        match self.other {
+            Some(other) => Self { endpoint: other, other: Some(self.endpoint), ..self },
+            None => self,
+        }
+    }
+
+    /// The same request served by stable, for good. Still counted where it was decided to go.
+    pub fn rescued(self, fallback: Fallback) -> Self {
+        let Fallback { slot: _, endpoint, protocol, timeouts, rescue: _ } = fallback;
+        Self { endpoint, protocol, timeouts, other: None, retry: None, fallback: None, ..self }
+    }
 }
 
 /// A variant's place in the table of the snapshot that decided.
@@ -138,6 +186,8 @@ pub enum Why {
     Cord,
     /// A canary was to have it, but none of its endpoints can be used.
     NoEndpoint,
+    /// The lot or the request said canary, but its harm budget is used up or out.
+    HarmBudget,
 }
 
 impl Why {
@@ -149,6 +199,7 @@ impl Why {
             Self::Override => "override",
             Self::Cord => "cord",
             Self::NoEndpoint => "no_endpoint",
+            Self::HarmBudget => "harm_budget",
         }
     }
 

@@ -1,20 +1,29 @@
 //! Numbers for endpoints: the same (upstream, address) keeps its number over reloads, so pools and counters in the
 //! workers live on. One owner: the controller. A number is never given to another endpoint, also not when its own
 //! is gone, because a worker may still hold connections under it.
+//!
+//! For the same reason the shared counts of [`super::harm`] are kept here: requests in flight hold on to them, so a
+//! reload must find the same ones.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use crate::config::Upstream;
+use crate::metrics::SlotId;
 
 use super::EndpointId;
+use super::harm::{HarmBudget, Limit, Permits};
 
-/// Holds what the configuration names, and of upstreams that are named in DNS what was found lately.
+/// Holds what the configuration names, and of upstreams that are named in DNS what was found lately; and permits for
+/// each canary that ever had a harm budget.
 #[derive(Debug, Default)]
 pub struct EndpointIds {
     known: HashMap<(Arc<str>, SocketAddr), EndpointId>,
     next: u32,
+    in_flight: HashMap<Arc<str>, Arc<AtomicU32>>,
+    permits: HashMap<SlotId, Arc<Permits>>,
 }
 
 impl EndpointIds {
@@ -30,6 +39,16 @@ impl EndpointIds {
         Some(id)
     }
 
+    pub(super) fn limit(&mut self, upstream: &Arc<str>, max: u32) -> Limit {
+        let in_flight = self.in_flight.entry(Arc::clone(upstream)).or_default();
+        Limit { in_flight: Arc::clone(in_flight), max }
+    }
+
+    pub(super) fn harm_budget(&mut self, canary: SlotId, max: u32) -> HarmBudget {
+        let permits = self.permits.entry(canary).or_default();
+        HarmBudget { permits: Arc::clone(permits), max }
+    }
+
     /// Forgets every endpoint that these upstreams neither name nor may have found in DNS.
     pub(super) fn keep_only(&mut self, upstreams: &[Upstream]) {
         let resolved = upstreams.iter().filter(|upstream| !upstream.upkeep.names.is_empty());
@@ -39,6 +58,8 @@ impl EndpointIds {
         };
         let named: HashSet<(Arc<str>, SocketAddr)> = upstreams.iter().flat_map(of_one).collect();
         self.known.retain(|key, _| named.contains(key) || resolved.contains(&*key.0));
+        let limited: HashSet<&Arc<str>> = upstreams.iter().map(|upstream| &upstream.name).collect();
+        self.in_flight.retain(|name, _| limited.contains(name));
     }
 
     /// An upstream whose names have stood for more addresses than this in all: those that it does not have now are

@@ -11,6 +11,7 @@
 pub mod decision;
 pub mod dice;
 pub mod endpoint_ids;
+pub mod harm;
 pub mod live;
 pub mod matcher;
 pub mod overrides;
@@ -35,10 +36,12 @@ mod testing;
 
 pub use decide::decide;
 pub use decision::{
-    Answer, Decision, Endpoint, EndpointId, Missed, Names, NoEndpoint, Place, Share, Timeouts, View, Why,
+    Answer, Decided, Decision, Endpoint, EndpointId, Fallback, Missed, Names, NoEndpoint, Place, Share,
+    Timeouts, View, Why,
 };
 pub use dice::Dice;
 pub use endpoint_ids::EndpointIds;
+pub use harm::Holds;
 pub use live::Live;
 pub use redirect::without_port;
 pub use snapshot::Snapshot;

@@ -8,11 +8,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::{self, Balance, Config, Policy, StickyKey, Upgrade, Upstream, UpstreamProtocol};
+use crate::config::{
+    self, Balance, Config, Policy, Rescue, Retry, StickyKey, Upgrade, Upstream, UpstreamProtocol,
+};
 use crate::metrics::SlotId;
 use crate::metrics::slots::Slots;
 
 use super::endpoint_ids::EndpointIds;
+use super::harm::{HarmBudget, Limit};
 use super::hash::Map;
 use super::matcher::{self, Index};
 use super::overrides::{self, Rule};
@@ -47,6 +50,8 @@ pub struct Serving {
     /// Who a sticky key's people are: see [`sticky::salt`].
     pub salt: u64,
     pub websocket: bool,
+    /// `None`: nobody answers for a canary.
+    pub rescue: Option<Rescue>,
 }
 
 #[derive(Debug)]
@@ -55,6 +60,8 @@ pub struct Variant {
     pub slot: SlotId,
     pub names: Arc<Names>,
     pub group: Arc<Group>,
+    /// Of a canary, where there is one.
+    pub harm: Option<HarmBudget>,
 }
 
 /// What routing knows of an upstream.
@@ -68,6 +75,9 @@ pub struct Group {
     pub endpoints: Box<[Endpoint]>,
     pub protocol: UpstreamProtocol,
     pub timeouts: Timeouts,
+    /// `None`: off, or no case of it can come about.
+    pub retry: Option<Retry>,
+    pub limit: Option<Limit>,
 }
 
 /// Why no table was built. The one in force stays.
@@ -115,7 +125,7 @@ impl Table {
     ) -> Result<Self, TableError> {
         let index = Index::build(&config.routes)?;
         let groups = groups(&config.upstreams, endpoints)?;
-        let routes = config.routes.iter().map(|route| entry(route, &groups, slots));
+        let routes = config.routes.iter().map(|route| entry(route, &groups, slots, endpoints));
         let routes = routes.collect::<Result<Box<[Entry]>, TableError>>()?;
         endpoints.keep_only(&config.upstreams);
         let by_name = routes.iter().enumerate().map(|(at, route)| (Arc::clone(&route.name), at)).collect();
@@ -173,11 +183,16 @@ fn group(upstream: &Upstream, index: usize, ids: &mut EndpointIds) -> Result<Gro
         let id = id.ok_or_else(|| TableError::TooManyEndpoints { upstream: Arc::clone(&upstream.name) })?;
         Ok(Endpoint { id, address: *address })
     });
+    let endpoints: Box<[Endpoint]> = endpoints.collect::<Result<_, TableError>>()?;
+    let elsewhere = endpoints.len() > 1 || !upstream.upkeep.names.is_empty();
     Ok(Group {
         name: Arc::clone(&upstream.name),
         index,
         balance: upstream.upkeep.balance,
-        endpoints: endpoints.collect::<Result<_, TableError>>()?,
+        // The same address again would only say the same again.
+        retry: upstream.retry.filter(|retry| retry.on.reset || (retry.on.connect && elsewhere)),
+        limit: upstream.concurrent_max.map(|max| ids.limit(&upstream.name, max)),
+        endpoints,
         protocol: upstream.protocol,
         timeouts: Timeouts {
             connect: upstream.connect_timeout,
@@ -189,7 +204,12 @@ fn group(upstream: &Upstream, index: usize, ids: &mut EndpointIds) -> Result<Gro
     })
 }
 
-fn entry(route: &config::Route, groups: &Groups<'_>, slots: &mut Slots) -> Result<Entry, TableError> {
+fn entry(
+    route: &config::Route,
+    groups: &Groups<'_>,
+    slots: &mut Slots,
+    ids: &mut EndpointIds,
+) -> Result<Entry, TableError> {
     let (name, policy) = (Arc::clone(&route.name), route.policy.clone());
     let config::Service::Split { stable, canaries } = &route.service else {
         return Ok(Entry { name, serving: None, policy });
@@ -198,13 +218,18 @@ fn entry(route: &config::Route, groups: &Groups<'_>, slots: &mut Slots) -> Resul
     let named = canaries.iter().map(|canary| (&canary.name, &canary.upstream));
     let named = [(&stable_name, stable)].into_iter().chain(named);
     let variants = named.map(|(variant, upstream)| self::variant(route, variant, upstream, groups, slots));
+    let mut variants = variants.collect::<Result<Box<[Variant]>, TableError>>()?;
+    for canary in variants.iter_mut().skip(1) {
+        canary.harm = route.guard.harm_max.map(|max| ids.harm_budget(canary.slot, max));
+    }
     Ok(Entry {
         serving: Some(Serving {
-            variants: variants.collect::<Result<_, TableError>>()?,
+            variants,
             overrides: overrides::rules(canaries),
             sticky: route.sticky.clone(),
             salt: sticky::salt(&name, canaries.iter().map(|canary| &*canary.upstream)),
             websocket: route.upgrade.contains(&Upgrade::Websocket),
+            rescue: route.guard.rescue,
         }),
         policy,
         name,
@@ -227,7 +252,7 @@ fn variant(
     };
     let names =
         Names { route: Arc::clone(&route.name), variant: Arc::clone(name), upstream: Arc::clone(upstream) };
-    Ok(Variant { name: Arc::clone(name), slot, names: Arc::new(names), group: Arc::clone(group) })
+    Ok(Variant { name: Arc::clone(name), slot, names: Arc::new(names), group: Arc::clone(group), harm: None })
 }
 
 #[cfg(test)]

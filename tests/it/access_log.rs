@@ -77,13 +77,15 @@ fn a_line_says_who_served_and_why() {
 
     let served =
         |line: &Value| ["variant", "why", "upstream", "outcome", "blame"].map(|key| line[key].clone());
-    assert_eq!(served(&found[1]), ["canary", "override", "next", "server_error", "upstream"]);
-    assert_eq!((&found[1]["status"], &found[1]["referer"]), (&503.into(), &"http://a/".into()));
+    assert_eq!(served(&found[1]), ["canary", "override", "next", "success", "nobody"]);
+    assert_eq!((&found[1]["status"], &found[1]["referer"]), (&200.into(), &"http://a/".into()));
+    assert_eq!(found[1]["rescue"], "server_error", "what the canary said");
+    assert_eq!(found[1]["endpoint"], stable.address.to_string(), "who answered in its place");
     assert_eq!(served(&found[2]), ["stable", "cord", "stable", "success", "nobody"]);
     assert_eq!(found[3]["bytes_up"], 5);
     let id = found[3]["request_id"].as_str().unwrap();
-    let at_stable: Vec<_> = (0..3).map(|_| stable.request()).collect();
-    assert_eq!(Some(id), at_stable[2].field("x-request-id"));
+    let at_stable: Vec<_> = (0..4).map(|_| stable.request()).collect();
+    assert_eq!(Some(id), at_stable[3].field("x-request-id"));
 }
 
 #[test]

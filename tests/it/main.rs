@@ -28,6 +28,8 @@ mod faults;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod harm;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod immune;
@@ -37,6 +39,10 @@ mod metrics;
 mod pooling;
 #[cfg(test)]
 mod regressions;
+#[cfg(test)]
+mod rescue;
+#[cfg(test)]
+mod retries;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]

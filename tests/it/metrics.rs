@@ -20,7 +20,8 @@ fn every_request_is_counted_once_where_it_went() {
     let stable = Server::named("stable");
     let next =
         Server::start(|request| reply(if request.first.contains("/bad") { 503 } else { 200 }, "canary"));
-    let andon = Andon::start(&split(stable.address, next.address, "0%", TO_CANARY));
+    let more = format!("{TO_CANARY}\n[route.guard]\nrescue = false");
+    let andon = Andon::start(&split(stable.address, next.address, "0%", &more));
     for _ in 0..7 {
         andon.exchange(get("/"));
     }

@@ -287,7 +287,7 @@ tick = "61s"
 tolerate = { errors = "0.5x", extra = "2", latency = "1.25x" }
 fast_trip = true
 ceilings = [{ error_rate = "100%", window = "2h", min_requests = 0 }, {}]
-harm_max = 25
+percentiles = 1
 "#,
         &[
             "5:16: route \"r\": guard.on_unhealthy is \"back-off\"; \"back-off\" is not there yet: write \"abort\" (ceiling to 0 and the cord pulled) or \"watch\" (record only)",
@@ -302,7 +302,7 @@ harm_max = 25
             "11:45: route \"r\": guard.ceilings.window is \"2h\"; write a duration from \"1s\" to \"1h\", such as \"10s\"",
             "11:66: route \"r\": guard.ceilings.min_requests is 0; write a whole number from 1 to 1000000000",
             "11:71: route \"r\": guard.ceilings.error_rate is missing; add `error_rate = \"5%\"`",
-            "12:1: route \"r\": guard.harm_max is an unknown key; `harm_max` is not in this version yet: take it out",
+            "12:1: route \"r\": guard.percentiles is an unknown key; `percentiles` is not in this version yet: take it out",
         ],
     );
     check_route(
@@ -315,4 +315,46 @@ harm_max = 25
         "[route.guard]\non_unhealthy = \"abrot\"\n",
         &["5:16: route \"r\": guard.on_unhealthy is \"abrot\"; did you mean `abort`?"],
     );
+}
+
+#[test]
+fn a_rescue_is_for_methods_that_may_be_sent_twice() {
+    assert_eq!(route_of("[route.guard]\nrescue = false\n").guard.rescue, None);
+    assert_eq!(route_of("[route.guard]\nrescue = {}\n").guard.rescue, Some(Rescue::default()));
+    let rescue = route_of(
+        "[route.guard]\nrescue = { methods = [\"PUT\"], statuses = [], body_max = \"0B\", budget = \"100%\" }\n",
+    );
+    let rescue = rescue.guard.rescue.unwrap();
+    assert!(rescue.methods.contains(&http::Method::PUT) && !rescue.methods.contains(&http::Method::GET));
+    assert!(!rescue.statuses.contains(http::StatusCode::BAD_GATEWAY));
+    assert_eq!((rescue.body_bytes_max, rescue.budget), (0, Weight::WHOLE));
+    check_route(
+        r#"[route.guard]
+rescue = { methods = ["get", "CONNECT"], statuses = [404, 600], body_max = "17MiB", budget = "101%" }
+harm_max = 0
+"#,
+        &[
+            "5:23: route \"r\": guard.rescue.methods item 1 is \"get\"; write a method in upper case: GET, HEAD, OPTIONS, TRACE, PUT, DELETE, POST or PATCH",
+            "5:30: route \"r\": guard.rescue.methods item 2 is \"CONNECT\"; write a method in upper case: GET, HEAD, OPTIONS, TRACE, PUT, DELETE, POST or PATCH",
+            "5:54: route \"r\": guard.rescue.statuses item 1 is 404; write a whole number from 500 to 599",
+            "5:59: route \"r\": guard.rescue.statuses item 2 is 600; write a whole number from 500 to 599",
+            "5:76: route \"r\": guard.rescue.body_max is \"17MiB\"; write a size from \"0B\" to \"16MiB\", such as \"64KiB\"",
+            "5:94: route \"r\": guard.rescue.budget is \"101%\"; write a share from \"0%\" to \"100%\" in steps of 0.0001%, such as \"2.5%\"",
+            "6:12: route \"r\": guard.harm_max is 0; write false, or a whole number from 1 to 1000000, such as 25",
+        ],
+    );
+    check_route(
+        "[route.guard]\nrescue = true\nharm_max = \"25\"\n",
+        &[
+            "5:10: route \"r\": guard.rescue is true; write false, or a table such as { methods = [\"GET\", \"HEAD\"] }",
+            "6:12: route \"r\": guard.harm_max is \"25\"; write false, or a whole number from 1 to 1000000, such as 25",
+        ],
+    );
+}
+
+#[test]
+fn a_harm_budget_is_off_unless_it_is_asked_for() {
+    let harm_max = |value: &str| route_of(&format!("[route.guard]\nharm_max = {value}\n")).guard.harm_max;
+    assert_eq!(route_of("").guard.harm_max, None);
+    assert_eq!((harm_max("25"), harm_max("1000000"), harm_max("false")), (Some(25), Some(1_000_000), None));
 }

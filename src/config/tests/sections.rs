@@ -190,3 +190,35 @@ fn the_store_lies_beside_the_file_unless_it_says_where() {
     assert_eq!(config_of("[store]\npath = \":memory:\"\n").store, Store::Memory);
     check("[store]\npath = \"\"\n", &["2:8: store.path is \"\"; write text in quotes, up to 1024 bytes"]);
 }
+
+#[test]
+fn an_upstream_is_tried_again_where_nothing_was_sent() {
+    let upstream = |keys: &str| {
+        let text = format!("[[upstream]]\nname = \"shop\"\nendpoints = [\"127.0.0.1:1\"]\n{keys}\n");
+        config_of(&text).upstreams.remove(0)
+    };
+    let plain = upstream("");
+    assert_eq!((plain.retry, plain.concurrent_max), (Some(Retry::default()), None));
+    let off = upstream("retries = false\nconcurrent_max = false");
+    assert_eq!((off.retry, off.concurrent_max), (None, None));
+    let asked =
+        upstream("retries = { attempts = 3, on = [\"reset\"], backoff = \"0s\" }\nconcurrent_max = 7");
+    let retry = asked.retry.unwrap();
+    assert_eq!((retry.attempts, retry.on.connect, retry.on.reset), (3, false, true));
+    assert_eq!((retry.backoff, asked.concurrent_max), (std::time::Duration::ZERO, Some(7)));
+    check(
+        r#"[[upstream]]
+name = "own"
+endpoints = ["127.0.0.1:1"]
+retries = { attempts = 0, on = ["conect"], min_per_second = 1001, backoff = "2s" }
+concurrent_max = 0
+"#,
+        &[
+            "4:24: upstream \"own\": retries.attempts is 0; write a whole number from 1 to 3",
+            "4:33: upstream \"own\": retries.on item 1 is \"conect\"; did you mean `connect`?",
+            "4:61: upstream \"own\": retries.min_per_second is 1001; write a whole number from 0 to 1000",
+            "4:77: upstream \"own\": retries.backoff is \"2s\"; write a duration from \"0s\" to \"1s\", such as \"10s\"",
+            "5:18: upstream \"own\": concurrent_max is 0; write false, or a whole number from 1 to 1000000, such as 200",
+        ],
+    );
+}

@@ -23,6 +23,8 @@ fn group(balance: Balance) -> Group {
         endpoints: Box::default(),
         protocol: group.protocol,
         timeouts: group.timeouts,
+        retry: None,
+        limit: None,
     }
 }
 
@@ -35,7 +37,7 @@ fn counts(balance: Balance, count: u16, part: u8) -> Vec<u32> {
     let mut counts = vec![0; usize::from(count)];
     for _ in 0..12_000 {
         let chosen = choose(&group, &usable, || panic!("asked for a key"), &mut dice, |_| 0).unwrap();
-        counts[chosen.id.0 as usize] += 1;
+        counts[chosen.endpoint.id.0 as usize] += 1;
     }
     counts
 }
@@ -49,8 +51,12 @@ fn none_is_none_and_a_lone_endpoint_is_taken_without_asking() {
         };
         assert_eq!(chosen(&Usable::all(&[], balance)), None);
         let only = endpoints(1)[0];
-        assert_eq!(chosen(&Usable::all(&[only], balance)), Some(only));
-        assert_eq!(chosen(&Usable::new(vec![(only, 1)], 5, balance)), Some(only), "there is nobody else");
+        assert_eq!(chosen(&Usable::all(&[only], balance)), Some(Chosen { endpoint: only, other: None }));
+        assert_eq!(
+            chosen(&Usable::new(vec![(only, 1)], 5, balance)),
+            Some(Chosen { endpoint: only, other: None }),
+            "there is nobody else"
+        );
     }
 }
 
@@ -74,12 +80,22 @@ fn every_endpoint_has_its_turn_and_no_pair_is_twice_the_same() {
 }
 
 #[test]
+fn a_retry_goes_to_each_of_the_others_in_turn_and_never_to_the_same() {
+    let endpoints = endpoints(4);
+    let others = |index: usize| -> Vec<u32> {
+        (0..3).filter_map(|draw| another(&endpoints, index, draw)).map(|other| other.id.0).collect()
+    };
+    assert_eq!(others(0), [1, 2, 3]);
+    assert_eq!(others(3), [0, 1, 2]);
+}
+
+#[test]
 fn the_busiest_endpoint_is_never_taken() {
     let usable = Usable::all(&endpoints(5), Balance::LeastRequest);
     let (group, mut dice) = (group(Balance::LeastRequest), Dice::new(1));
     for _ in 0..1_000 {
         let chosen = choose(&group, &usable, || 0, &mut dice, |id| id.0).unwrap();
-        assert_ne!(chosen.id, EndpointId(4));
+        assert_ne!(chosen.endpoint.id, EndpointId(4));
     }
 }
 
@@ -88,7 +104,7 @@ fn round_robin_gives_everybody_the_same() {
     assert_eq!(counts(Balance::RoundRobin, 5, WHOLE_PART), [2_400; 5]);
     let (group, usable) = (group(Balance::RoundRobin), Usable::all(&endpoints(7), Balance::RoundRobin));
     let mut dice = Dice::new(9);
-    let mut turn = || choose(&group, &usable, || 0, &mut dice, |_| 0).unwrap().id.0;
+    let mut turn = || choose(&group, &usable, || 0, &mut dice, |_| 0).unwrap().endpoint.id.0;
     let first = turn();
     assert!((1..20).all(|nth| turn() == (first + nth) % 7));
 }

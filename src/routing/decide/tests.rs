@@ -48,7 +48,7 @@ fn no_route_and_deny_are_answers() {
     let snapshot =
         snapshot(vec![Route { path: crate::config::PathPattern::Prefix("/x".into()), ..deny }], &[]);
     let mut dice = Dice::new(1);
-    let mut ask = |path: &str| decide(&snapshot, &Request::get("a", path).view(), &mut dice, |_| 0);
+    let mut ask = |path: &str| decide(&snapshot, &Request::get("a", path).view(), &mut dice, |_| 0).answer;
     assert_eq!(ask("/x"), Answer::Deny(0));
     assert_eq!(ask("/y"), Answer::NoRoute);
 }
@@ -208,7 +208,7 @@ fn the_endpoint_with_fewer_in_flight_is_taken() {
     let busy = serving.variants[1].group.endpoints[0].id;
     let mut dice = Dice::new(1);
     for _ in 0..100 {
-        let answer = decide(&snapshot, &get().view(), &mut dice, |id| u32::from(id == busy));
+        let answer = decide(&snapshot, &get().view(), &mut dice, |id| u32::from(id == busy)).answer;
         let Answer::Forward(decision) = answer else { panic!("{answer:?}") };
         assert_eq!(decision.endpoint.address.port(), 9_005);
     }
@@ -265,14 +265,14 @@ fn names_that_were_never_looked_up_are_nobodys_failure() {
 fn stable_without_an_endpoint_has_nobody_behind_it() {
     let snapshot = with_endpoints(false, Usable::default());
     let [stable, canary] = slots(&snapshot);
-    let answer = decide(&snapshot, &get().view(), &mut Dice::new(1), |_| 0);
+    let answer = decide(&snapshot, &get().view(), &mut Dice::new(1), |_| 0).answer;
     let instead_of = Some(Missed { slot: canary, by_lot: true });
     let place = Place { route: 0, variant: STABLE };
     let expected = NoEndpoint { slot: stable, place, why: Why::NoEndpoint, instead_of };
     assert_eq!(answer, Answer::NoEndpoint(expected));
 
     let canary_off = snapshot.with_shares(3, 0, &[open(0)]);
-    let answer = decide(&canary_off, &get().view(), &mut Dice::new(1), |_| 0);
+    let answer = decide(&canary_off, &get().view(), &mut Dice::new(1), |_| 0).answer;
     let expected = NoEndpoint { slot: stable, place, why: Why::Weight, instead_of: None };
     assert_eq!(answer, Answer::NoEndpoint(expected));
 }

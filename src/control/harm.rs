@@ -1,0 +1,91 @@
+//! The harm budget, seen from the control plane: given anew where a canary starts anew, and followed by a back-off
+//! where it is used up.
+//!
+//! Traffic needs none of this: a worker that finds no permit sends the request to stable. But a canary whose users
+//! have seen what they may see is finished, and people must hear of it: so its ceiling goes to 0 and the cord is pulled,
+//! with a decision that says how many users it cost.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::controller::Controller;
+use super::routes::{CanaryLive, Routes, SplitLive};
+use crate::config::OnUnhealthy;
+use crate::immune::Finding;
+use crate::routing::Table;
+use crate::routing::harm::HarmBudget;
+
+/// Why a canary is backed off, in words and in numbers.
+pub(super) struct Cause {
+    pub(super) why: Arc<str>,
+    pub(super) evidence: Value,
+}
+
+impl Cause {
+    pub(super) fn of(finding: &Finding) -> Self {
+        Self { why: finding.sentence().into(), evidence: finding.evidence() }
+    }
+
+    fn harm(budget: &HarmBudget) -> Self {
+        let (harmed, max) = (budget.permits.harmed(), budget.max);
+        let users = if harmed == 1 { "user" } else { "users" };
+        let why = format!("{harmed} {users} saw this canary fail, and its harm budget is {max}");
+        let evidence = json!({
+            "signal": "harm_budget",
+            "sentence": why,
+            "harmed": harmed,
+            "limit": { "harm_max": max },
+        });
+        Self { why: why.into(), evidence }
+    }
+}
+
+impl CanaryLive {
+    fn has_spent(&self) -> bool {
+        self.harm.as_ref().is_some_and(|budget| budget.permits.harmed() >= budget.max)
+    }
+
+    /// Permits that are neither out nor used up.
+    pub(super) fn harm_left(&self) -> Option<u32> {
+        self.harm.as_ref().map(|budget| budget.max.saturating_sub(budget.permits.used()))
+    }
+}
+
+impl SplitLive {
+    /// The place of a canary whose budget is used up, if that was not dealt with.
+    pub(super) fn spent(&self) -> Option<usize> {
+        let open = |canary: &CanaryLive| match self.on_unhealthy {
+            OnUnhealthy::Abort => self.state.record.cord.is_none(),
+            OnUnhealthy::Watch => !canary.harm_recorded,
+        };
+        self.canaries.iter().position(|canary| canary.has_spent() && open(canary))
+    }
+}
+
+impl Routes {
+    /// After a reload: which budgets the workers take their permits from.
+    pub(super) fn take_budgets(&mut self, table: &Table) {
+        for (route, entry) in self.list.iter_mut().zip(table.routes()) {
+            let (Some(split), Some(serving)) = (&mut route.split, &entry.serving) else { continue };
+            for live in &mut split.canaries {
+                let variant = serving.variants.iter().find(|variant| variant.slot == live.slot);
+                live.harm = variant.and_then(|variant| variant.harm.clone());
+            }
+        }
+    }
+}
+
+impl Controller {
+    pub(super) fn spent(&mut self, route: usize, canary: usize, now_us: u64) {
+        let Some(split) = self.routes.split_mut(route) else { return };
+        let Some(live) = split.canaries.get_mut(canary) else { return };
+        let Some(budget) = &live.harm else { return };
+        let cause = Cause::harm(budget);
+        live.harm_recorded = true;
+        match split.on_unhealthy {
+            OnUnhealthy::Watch => self.watch(route, canary, &cause),
+            OnUnhealthy::Abort => self.back_off(route, canary, &cause, now_us),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What it takes to send a request once more: a copy of its head, and of its body if that is small enough.
+//!
+//! The body is copied while it streams up, into a buffer with a bound; a body that outgrows it cannot be sent again,
+//! and its copy is dropped at once. A second sending plays the copy and then goes on with what the client still
+//! sends, so a request can be given to another upstream in the middle of its upload. Nothing here reads ahead:
+//! a byte is taken from the client when an upstream asks for it.
+//!
+//! Copies are made only where a rescue or a retry could use them; an ordinary request to stable has none.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::mpsc::SyncSender;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, Request, Uri, header};
+use http_body::{Frame, SizeHint};
+
+use super::body::{BodyState, RequestBody, Upload};
+use super::early::{self, Gate};
+
+/// What is left to send a request again with, beside its head.
+pub(super) struct Spare {
+    pub(super) body: SpareBody,
+    pub(super) gate: Option<Gate>,
+    /// `None`: an HTTP/1.0 client, which cannot be sent any.
+    pub(super) hints: Option<SyncSender<Box<[u8]>>>,
+}
+
+pub(super) enum SpareBody {
+    /// There is no body.
+    Empty,
+    Kept(Keeper),
+    /// There is one, and what has been sent of it is gone.
+    Gone,
+}
+
+impl Spare {
+    /// The whole body could be sent again, as far as it has come.
+    pub(super) fn is_whole(&self) -> bool {
+        match &self.body {
+            SpareBody::Empty => true,
+            SpareBody::Kept(keeper) => keeper.0.borrow().keeping,
+            SpareBody::Gone => false,
+        }
+    }
+
+    /// HTTP/2 asks a client for its body without `100 Continue`.
+    pub(super) fn expects_nothing<B>(&self, request: &mut Request<B>) {
+        request.headers_mut().remove(header::EXPECT);
+        if let Some(gate) = &self.gate {
+            gate.open();
+        }
+    }
+
+    /// `None`: not all of the body is there any more. What sent the request before must be gone.
+    pub(super) fn request(&self, head: Head) -> Option<Request<RequestBody>> {
+        let body = match &self.body {
+            SpareBody::Empty => RequestBody::Empty,
+            SpareBody::Kept(keeper) => RequestBody::Kept(keeper.play()?),
+            SpareBody::Gone => return None,
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method;
+        *request.uri_mut() = head.uri;
+        *request.headers_mut() = head.headers;
+        early::listen(&mut request, self.gate.clone(), self.hints.clone());
+        Some(request)
+    }
+}
+
+pub(super) struct Head {
+    pub(super) method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Head {
+    pub(super) fn of(request: &Request<RequestBody>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+        }
+    }
+}
+
+/// Holds a body and its copy for as long as the request may be sent again. Its drop ends the copying.
+pub(super) struct Keeper(Rc<RefCell<Kept>>);
+
+struct Kept {
+    upload: Box<Upload>,
+    copy: BytesMut,
+    bytes_max: usize,
+    /// `copy` has all that came.
+    keeping: bool,
+    /// Of the whole.
+    size: SizeHint,
+    /// Which sending may take bytes from the client: the last one.
+    sending: u32,
+}
+
+impl Keeper {
+    /// From here on what `upload` brings is kept, up to so many bytes.
+    pub(super) fn new(upload: Box<Upload>, bytes_max: usize) -> (Self, Playback) {
+        let size = upload.size_hint();
+        let kept = Kept { upload, copy: BytesMut::new(), bytes_max, keeping: true, size, sending: 0 };
+        let shared = Rc::new(RefCell::new(kept));
+        (Self(Rc::clone(&shared)), Playback { kept: shared, told: 0, sending: 0 })
+    }
+
+    fn play(&self) -> Option<Playback> {
+        let mut kept = self.0.borrow_mut();
+        if !kept.keeping {
+            return None;
+        }
+        // Whatever the sending before had reached, this one begins. The other may still be about: over HTTP/2 a body
+        // has a task of its own, which hears a moment later that nobody wants it.
+        kept.sending += 1;
+        kept.upload.set_state(BodyState::Moving);
+        Some(Playback { kept: Rc::clone(&self.0), told: 0, sending: kept.sending })
+    }
+}
+
+impl Drop for Keeper {
+    /// The copy stays: whoever plays it now may not be through.
+    fn drop(&mut self) {
+        self.0.borrow_mut().keeping = false;
+    }
+}
+
+impl Kept {
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        match frame.data_ref() {
+            Some(data) if self.copy.len() + data.len() <= self.bytes_max => {
+                self.copy.extend_from_slice(data);
+            }
+            // Too long, or trailers, which are too rare to be worth a place.
+            _ => {
+                self.keeping = false;
+                self.copy = BytesMut::new();
+            }
+        }
+    }
+}
+
+/// One sending of a kept body: first the copy, then what the client sends.
+pub(super) struct Playback {
+    kept: Rc<RefCell<Kept>>,
+    /// Bytes of the copy that this sending has given away.
+    told: usize,
+    sending: u32,
+}
+
+impl Playback {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let kept = &mut *self.kept.borrow_mut();
+        if self.sending != kept.sending {
+            return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
+        }
+        if self.told < kept.copy.len() {
+            let piece = Bytes::copy_from_slice(&kept.copy[self.told..]);
+            self.told = kept.copy.len();
+            let ended = kept.upload.is_end_stream();
+            kept.upload.set_state(if ended { BodyState::Ended } else { BodyState::Moving });
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        let frame = kept.upload.poll(context);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && kept.keeping
+        {
+            kept.keep(frame);
+            self.told = kept.copy.len();
+        }
+        frame
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        let kept = self.kept.borrow();
+        self.told >= kept.copy.len() && kept.upload.is_end_stream()
+    }
+
+    /// Asked for by hyper before it begins.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        if self.told == 0 { self.kept.borrow().size } else { SizeHint::default() }
+    }
+}
+
+impl Drop for Playback {
+    fn drop(&mut self) {
+        let kept = self.kept.borrow();
+        if self.sending == kept.sending {
+            kept.upload.is_left_alone();
+        }
+    }
+}
