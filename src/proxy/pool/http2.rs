@@ -2,13 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper::rt::Executor;
+use hyper::rt::{Executor, Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::sync::Notify;
 
@@ -26,6 +28,9 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// h2 takes half of it as the budget for small DATA frames: with a usual window a stream of small messages to a slow
 /// reader would end the connection for everybody. Memory is bounded by streams times their windows.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+
+/// The settings are in one of these.
+const FIRST_READS: u32 = 4;
 
 pub(in crate::proxy) struct SharedConnection {
     sender: RefCell<SendRequest<RequestBody>>,
@@ -49,12 +54,14 @@ impl SharedConnection {
         idle_timeout: Duration,
         shard: &Arc<Shard>,
     ) -> hyper::Result<Rc<Self>> {
+        let watcher = Rc::new(Cell::new(None));
+        let io = Watched { io: TokioIo::new(stream), reads: 0, watcher: Rc::clone(&watcher) };
         let (sender, mut driver) = Builder::new(Local)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_header_list_size(HEADER_LIST_BYTES_MAX)
             .max_send_buf_size(BUFFER_BYTES_MAX)
-            .handshake::<_, RequestBody>(TokioIo::new(stream))
+            .handshake::<_, RequestBody>(io)
             .await?;
         let connection = Rc::new(Self {
             sender: RefCell::new(sender),
@@ -72,6 +79,7 @@ impl SharedConnection {
         tokio::task::spawn_local(async move {
             let _open = open;
             let ended = poll_fn(|context| {
+                watcher.set(Some(context.waker().clone()));
                 let polled = Pin::new(&mut driver).poll(context);
                 if let Some(connection) = seen.upgrade() {
                     connection.streams_max.set(driver.current_max_send_streams().clamp(1, STREAMS_MAX));
@@ -144,6 +152,62 @@ impl Drop for SharedStream {
     fn drop(&mut self) {
         self.connection.streams.set(self.connection.streams.get() - 1);
         self.connection.idle_since.set(clock::now());
+    }
+}
+
+/// Wakes who looks at the settings when they may have come. They are the first that the upstream says, and hyper
+/// tells nobody of them; later ones are seen with the next request.
+struct Watched {
+    io: TokioIo<Stream>,
+    reads: u32,
+    watcher: Rc<Cell<Option<Waker>>>,
+}
+
+impl Read for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.io).poll_read(context, buffer);
+        if polled.is_ready() && self.reads < FIRST_READS {
+            self.reads += 1;
+            // It runs once the bytes have been looked at: both are tasks of this thread.
+            if let Some(watcher) = self.watcher.take() {
+                watcher.wake();
+            }
+        }
+        polled
+    }
+}
+
+impl Write for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(context, slices)
     }
 }
 
