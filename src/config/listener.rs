@@ -27,6 +27,8 @@ pub struct Listener {
     pub body_timeout: Duration,
     /// Of a connection without a request.
     pub keep_alive_timeout: Duration,
+    /// Of a stream of HTTP/2 that waits for its client.
+    pub stream_idle_timeout: Duration,
     /// Peers whose `X-Forwarded-*` is believed and appended to; from all others it is replaced.
     pub trusted_proxies: Vec<IpNet>,
     /// A request without a valid `traceparent` gets one.
@@ -40,6 +42,7 @@ impl Listener {
     pub const HEADER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
     pub const BODY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
     pub const KEEP_ALIVE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+    pub const STREAM_IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
 }
 
 pub(super) fn read_all(root: &mut Section<'_>, admin: &Admin) -> Vec<Listener> {
@@ -71,6 +74,8 @@ fn read(
     let body_timeout = section.or("body_timeout", Listener::BODY_TIMEOUT_DEFAULT, values::duration(TIMEOUT));
     let keep_alive_timeout =
         section.or("keep_alive_timeout", Listener::KEEP_ALIVE_TIMEOUT_DEFAULT, values::duration(TIMEOUT));
+    let stream_idle_timeout =
+        section.or("stream_idle_timeout", Listener::STREAM_IDLE_TIMEOUT_DEFAULT, values::duration(TIMEOUT));
     let networks = "a list of networks, such as [\"10.0.0.0/8\"]";
     let trusted_proxies =
         section.list("trusted_proxies", 0..=Listener::TRUSTED_PROXIES_MAX, networks, network);
@@ -82,6 +87,7 @@ fn read(
         header_timeout,
         body_timeout,
         keep_alive_timeout,
+        stream_idle_timeout,
         trusted_proxies: trusted_proxies.unwrap_or_default(),
         trace,
     })

@@ -27,6 +27,10 @@ use crate::metrics::Outcome;
 /// An upstream that expects `100-continue` but never says it gets the body after this long.
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
+/// Pieces without a byte, one after another, that a client may send: they cost it nothing, and on HTTP/2 would go on to an
+/// upstream connection that others share.
+const EMPTY_PIECES_MAX: u32 = 100;
+
 /// What became of a request body, seen from the journey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyState {
@@ -61,6 +65,12 @@ impl BodyState {
         });
         if malformed { Self::Malformed } else { Self::Left }
     }
+}
+
+/// How the stream of a body that broke off is reset, if it is one of HTTP/2. The other side's own code is not passed
+/// through: it may be NO_ERROR or REFUSED_STREAM, and would tell that all is well, or that nothing has happened yet.
+fn broken() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
 }
 
 /// The request body, on its way to the upstream.
@@ -131,7 +141,18 @@ impl Upload {
             self.gate = None;
             self.stalled.restart(self.timeout);
         }
-        match Pin::new(&mut self.incoming).poll_frame(context) {
+        let mut empty = 0;
+        let polled = loop {
+            match Pin::new(&mut self.incoming).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(Bytes::is_empty) => empty += 1,
+                polled => break polled,
+            }
+            if empty > EMPTY_PIECES_MAX {
+                self.state.set(BodyState::Malformed);
+                return Poll::Ready(Some(Err(broken())));
+            }
+        };
+        match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 self.stalled.restart(self.timeout);
                 if let (Some(count), Some(data)) = (&self.count, frame.data_ref()) {
@@ -144,7 +165,7 @@ impl Upload {
             }
             Poll::Ready(Some(Err(error))) => {
                 self.state.set(BodyState::of_error(&error));
-                Poll::Ready(Some(Err(io::Error::other(error))))
+                Poll::Ready(Some(Err(broken())))
             }
             Poll::Ready(None) => {
                 self.state.set(BodyState::Ended);
@@ -152,7 +173,7 @@ impl Upload {
             }
             Poll::Pending if self.stalled.poll(context).is_ready() => {
                 self.state.set(BodyState::Stalled);
-                Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())))
+                Poll::Ready(Some(Err(broken())))
             }
             Poll::Pending => {
                 self.state.set(BodyState::Waiting);
@@ -311,10 +332,13 @@ impl Download {
                 self.record.passed_down(frame.data_ref().map_or(0, Bytes::len));
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.broken_off(io::Error::other(error))))),
+            Poll::Ready(Some(Err(error))) => {
+                tracing::debug!(%error, source = ?std::error::Error::source(&error), "the answer broke off");
+                Poll::Ready(Some(Err(self.broken_off())))
+            }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending if self.stalled.poll(context).is_ready() => {
-                Poll::Ready(Some(Err(self.broken_off(io::ErrorKind::TimedOut.into()))))
+                Poll::Ready(Some(Err(self.broken_off())))
             }
             Poll::Pending => Poll::Pending,
         }
@@ -330,11 +354,11 @@ impl Download {
         }
     }
 
-    fn broken_off(&mut self, error: io::Error) -> io::Error {
+    fn broken_off(&mut self) -> io::Error {
         let spoiled = self.upload.as_ref().and_then(|upload| upload.get().spoiled());
         self.record.broken_off(spoiled.unwrap_or(Outcome::Truncated));
         self.connection = None;
-        error
+        broken()
     }
 
     /// The last byte went by: the request is over, the connection is free.
@@ -368,7 +392,12 @@ impl Body for ResponseBody {
                 }
                 false
             }
-            Poll::Pending => false,
+            Poll::Pending => {
+                if let Some(busy) = &this.busy {
+                    busy.await_upstream(download.timeout);
+                }
+                false
+            }
         };
         if ended && let Kind::Streaming(download) = std::mem::replace(&mut this.kind, Kind::Empty) {
             download.end();

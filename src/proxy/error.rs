@@ -9,6 +9,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use thiserror::Error;
 
 use super::body::ResponseBody;
+use super::grpc;
 use crate::metrics::Outcome;
 
 #[derive(Debug, Error)]
@@ -23,6 +24,8 @@ pub(super) enum ProxyError {
     ConnectTimeout,
     #[error("the upstream did not answer in time")]
     ResponseTimeout,
+    #[error("the upstream did not answer in the time that the client gave it")]
+    CallDeadline,
     #[error("the upstream closed the connection before it answered")]
     Reset(#[source] Option<hyper::Error>),
     #[error("the upstream's answer is not valid HTTP")]
@@ -57,7 +60,8 @@ impl ProxyError {
             | Self::ForeignCoding
             | Self::Flood
             | Self::Unsendable => Outcome::Protocol,
-            Self::RequestCut => Outcome::DownstreamGone,
+            // It waits no longer: the same as a client that has left.
+            Self::RequestCut | Self::CallDeadline => Outcome::DownstreamGone,
             Self::RequestBody | Self::RequestBodyTimeout => Outcome::DownstreamBad,
         }
     }
@@ -72,7 +76,7 @@ impl ProxyError {
             | Self::Flood
             | Self::Unsendable => StatusCode::BAD_GATEWAY,
             Self::Local(_) | Self::Overflow => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::ConnectTimeout | Self::ResponseTimeout | Self::CallDeadline => StatusCode::GATEWAY_TIMEOUT,
             // Nobody is there to read it: 499, as for every client that left.
             Self::RequestCut => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             Self::RequestBody => StatusCode::BAD_REQUEST,
@@ -88,6 +92,9 @@ impl ProxyError {
         }
         if matches!(self, Self::RequestCut | Self::RequestBody | Self::RequestBodyTimeout) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if matches!(self, Self::CallDeadline) {
+            response.headers_mut().insert(grpc::STATUS, grpc::DEADLINE_EXCEEDED);
         }
         response
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::uri::Scheme;
-use http::{Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
@@ -19,15 +19,20 @@ use super::connection::Downstream;
 use super::deadline::Deadline;
 use super::early;
 use super::error::ProxyError;
-use super::headers;
 use super::pool::UpstreamConnection;
 use super::record::Record;
 use super::replay::{Head, Spare};
 use super::rescue::{self, Next};
 use super::websocket::{self, Asked};
+use super::worker::Worker;
+use super::{grpc, headers};
 use crate::config::UpstreamProtocol;
 use crate::metrics::Outcome;
 use crate::routing::Decision;
+
+/// Pooled connections that may turn out to be dead, or full, for one request. An upstream that refuses every stream
+/// must not keep us busy.
+const TRIES_MAX: u32 = 4;
 
 /// A request as the upstream will get it.
 pub(super) struct Outgoing {
@@ -141,7 +146,8 @@ async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &R
     let (worker, decision) = (&downstream.worker, record.decision());
     // What becomes a tunnel keeps its connection.
     let mut freshness = if websocket.is_some() { Freshness::New } else { Freshness::Any };
-    loop {
+    let mut call = call_deadline(worker, &request);
+    for _ in 0..TRIES_MAX {
         let mut connection = match obtain(worker, decision, freshness, record.started()).await {
             Ok(connection) => connection,
             Err(error) => {
@@ -149,8 +155,10 @@ async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &R
             }
         };
         let reused = connection.is_reused();
-        let copy = wants_copy(&request, reused, spare, decision).then(|| Head::of(&request));
-        let failed = match send(downstream, &mut connection, request, body_state, decision).await {
+        let copy = wants_copy(&request, &connection, spare, decision).then(|| Head::of(&request));
+        let span = decision.timeouts.response;
+        let wait = Wait { downstream, body_state, span, call: call.as_mut() };
+        let failed = match send(wait, &mut connection, request, decision).await {
             Ok(response) => {
                 let result = checked(response, connection, websocket);
                 return Attempt { result, again: copy.map(Again::Sent) };
@@ -163,7 +171,7 @@ async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &R
         freshness = Freshness::New;
         request = match (failed, copy) {
             (Failed::Unsent(unsent), _) if reused => *unsent,
-            (Failed::Broken(error), Some(copy)) if reused && is_dead(&error, &copy, spare) => {
+            (Failed::Broken(error), Some(copy)) if may_go_again(&error, &copy, reused, spare) => {
                 match spare.request(copy) {
                     Some(request) => request,
                     None => return Attempt { result: Err(ProxyError::Reset(Some(error))), again: None },
@@ -179,22 +187,40 @@ async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &R
             }
         };
     }
+    Attempt { result: Err(ProxyError::Reset(None)), again: None }
+}
+
+/// Of a gRPC call that has one.
+fn call_deadline(worker: &Worker, request: &Request<RequestBody>) -> Option<Deadline> {
+    let headers = request.headers();
+    let span = if headers::is_grpc(headers) { grpc::timeout(headers) } else { None };
+    span.map(|span| Deadline::after(&worker.deadlines, span))
 }
 
 fn is_spoiled(body_state: Option<&Cell<BodyState>>) -> bool {
     body_state.is_some_and(|state| state.get().spoiled().is_some())
 }
 
-/// A copy costs an allocation or two, so there is one only where somebody may come to use it.
-fn wants_copy(request: &Request<RequestBody>, reused: bool, spare: &Spare, decision: &Decision) -> bool {
-    let resent = reused || decision.retry.is_some_and(|retry| retry.on.reset);
+/// A copy costs an allocation or two, so there is one only where somebody may come to use it. A pooled connection may
+/// be dead; one of HTTP/2 may also say of a single request that it was not looked at.
+fn wants_copy(
+    request: &Request<RequestBody>,
+    connection: &UpstreamConnection,
+    spare: &Spare,
+    decision: &Decision,
+) -> bool {
+    let refusable = matches!(connection, UpstreamConnection::Shared(_));
+    let resent = connection.is_reused() || decision.retry.is_some_and(|retry| retry.on.reset);
     let rescued = |method| decision.fallback.is_some_and(|fallback| fallback.rescue.methods.contains(method));
-    spare.is_whole() && ((resent && request.method().is_idempotent()) || rescued(request.method()))
+    let (method, is_idempotent) = (request.method(), request.method().is_idempotent());
+    spare.is_whole() && (refusable || (resent && is_idempotent) || rescued(method))
 }
 
-/// A connection that the upstream had given up, under a request that may be sent twice (RFC 9110, 9.2.2).
-fn is_dead(error: &hyper::Error, copy: &Head, spare: &Spare) -> bool {
-    copy.method.is_idempotent() && spare.is_whole() && is_closed_early(error)
+/// What was not looked at may be sent again, whatever it is. Else it must be idempotent (RFC 9110, 9.2.2), and the
+/// connection one that may have been dead before we came.
+fn may_go_again(error: &hyper::Error, copy: &Head, reused: bool, spare: &Spare) -> bool {
+    spare.is_whole()
+        && (is_unprocessed(error) || reused && copy.method.is_idempotent() && is_closed_early(error))
 }
 
 /// An answer that says what we asked for, or that switches to it.
@@ -230,6 +256,8 @@ enum Failed {
     /// One informational answer after another.
     Flood,
     TimedOut,
+    /// The client's own deadline came first.
+    CallDeadline,
 }
 
 impl Failed {
@@ -240,6 +268,7 @@ impl Failed {
             (_, Some(BodyState::Malformed)) => ProxyError::RequestBody,
             (_, Some(BodyState::Stalled)) => ProxyError::RequestBodyTimeout,
             (Self::TimedOut, _) => ProxyError::ResponseTimeout,
+            (Self::CallDeadline, _) => ProxyError::CallDeadline,
             (Self::Flood, _) => ProxyError::Flood,
             (Self::Unsendable, _) => ProxyError::Unsendable,
             (Self::Unsent(_), _) => ProxyError::Reset(None),
@@ -251,13 +280,11 @@ impl Failed {
 
 /// Sends on this connection and waits for the response head.
 async fn send(
-    downstream: &Downstream,
+    wait: Wait<'_>,
     connection: &mut UpstreamConnection,
     mut request: Request<RequestBody>,
-    body_state: Option<&Cell<BodyState>>,
     decision: &Decision,
 ) -> Result<Response<Incoming>, Failed> {
-    let wait = Wait { downstream, body_state, span: decision.timeouts.response };
     match connection {
         UpstreamConnection::Own(own) => {
             let head = own.sender.try_send_request(request);
@@ -265,24 +292,35 @@ async fn send(
             wait.head(head, |context| early::counting(|| own.drive(context))).await
         }
         UpstreamConnection::Shared(stream) => {
-            let asks = request.headers().contains_key(header::UPGRADE);
-            if !headers::write_for_http2(&mut request, Scheme::HTTP) {
+            // Not if it comes back unsent from another connection.
+            let is_written = request.version() == Version::HTTP_2;
+            let asks = request.headers().contains_key(header::UPGRADE) || request.method() == Method::CONNECT;
+            if !is_written && !headers::write_for_http2(&mut request, Scheme::HTTP) {
                 return Err(Failed::Unsendable);
             }
             if asks {
-                if !stream.takes_connect(&downstream.worker.deadlines, decision.timeouts.connect).await {
+                if !stream.takes_connect(&wait.downstream.worker.deadlines, decision.timeouts.connect).await {
                     return Err(Failed::Unsendable);
                 }
                 websocket::write_as_connect(&mut request);
             }
             let head = stream.sender().try_send_request(request);
             let head = wait.head(head, |_| 0).await;
-            if matches!(head, Err(Failed::TimedOut)) {
+            if head.as_ref().is_err_and(tells_of_connection) {
                 // Perhaps nobody is there any more: nobody else is to wait for that.
                 stream.retire();
             }
             head
         }
+    }
+}
+
+/// More than this one request failed.
+fn tells_of_connection(failed: &Failed) -> bool {
+    match failed {
+        Failed::TimedOut => true,
+        Failed::Broken(error) => of_http2(error).is_none_or(|error| !error.is_reset()),
+        _ => false,
     }
 }
 
@@ -293,12 +331,13 @@ struct Wait<'a> {
     downstream: &'a Downstream,
     body_state: Option<&'a Cell<BodyState>>,
     span: Duration,
+    call: Option<&'a mut Deadline>,
 }
 
 impl Wait<'_> {
     /// `drive` moves the connection, and says how many informational answers came meanwhile.
     async fn head(
-        self,
+        mut self,
         head: impl Future<Output = Sent>,
         mut drive: impl FnMut(&mut Context<'_>) -> u32,
     ) -> Result<Response<Incoming>, Failed> {
@@ -319,7 +358,12 @@ impl Wait<'_> {
                     Some(unsent) => Failed::Unsent(Box::new(unsent)),
                     None => Failed::Broken(error.into_error()),
                 })),
-                Poll::Pending => deadline.poll(context).map(|()| Err(Failed::TimedOut)),
+                Poll::Pending if deadline.poll(context).is_ready() => Poll::Ready(Err(Failed::TimedOut)),
+                Poll::Pending => {
+                    self.downstream.await_upstream(self.span);
+                    let call = self.call.as_mut().map_or(Poll::Pending, |call| call.poll(context));
+                    call.map(|()| Err(Failed::CallDeadline))
+                }
             }
         })
         .await
@@ -346,5 +390,19 @@ fn is_closed_early(error: &hyper::Error) -> bool {
 }
 
 fn is_io(error: &hyper::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>()) && !error.is_user()
+    let plain = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+    (plain || of_http2(error).is_some_and(h2::Error::is_io)) && !error.is_user()
+}
+
+fn of_http2(error: &hyper::Error) -> Option<&h2::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
+/// The upstream says that it has not looked at the request: REFUSED_STREAM, or a GOAWAY that ends below its stream
+/// (RFC 9113, 8.7).
+fn is_unprocessed(error: &hyper::Error) -> bool {
+    of_http2(error).is_some_and(|error| {
+        error.is_remote()
+            && (error.is_go_away() || error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
+    })
 }

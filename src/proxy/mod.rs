@@ -18,6 +18,7 @@ mod error;
 mod exchange;
 mod grpc;
 mod headers;
+mod http2_head;
 pub mod listener;
 mod no_endpoint;
 mod policy;

@@ -32,7 +32,7 @@ use super::replay::Spare;
 use super::tunnel::{self, Tunnel};
 use super::websocket::{self, Asked};
 use super::worker::Worker;
-use super::{clock, grpc, headers, no_endpoint, trace};
+use super::{clock, grpc, headers, http2_head, no_endpoint, trace};
 use crate::config::UpstreamProtocol;
 use crate::metrics::shard::Refused;
 use crate::routing::{Answer, Decided, View};
@@ -60,11 +60,14 @@ pub(super) async fn handle(
 async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) -> Response<ResponseBody> {
     let started = clock::now();
     let worker = &downstream.worker;
+    let mut fault = None;
     if request.version() == Version::HTTP_2 {
         headers::join_cookies(request.headers_mut());
+        fault = http2_head::fault(&request);
     }
     let websocket = websocket::asked(&mut request, || worker.random_bytes());
-    let fault = headers::fault(request.method(), request.uri(), request.version(), request.headers());
+    let fault = fault
+        .or_else(|| headers::fault(request.method(), request.uri(), request.version(), request.headers()));
     let view = view(downstream, &request);
     let mut line = worker.access_log.as_ref().map(|_| Line::of(&request, view.client));
     let mut policy = None;

@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use super::super::deadline::Deadline;
 use super::super::worker::{BUFFER_BYTES_MAX, HEADER_LIST_BYTES_MAX};
 use super::request;
-use super::{Downstream, STREAM_IDLE, Socket, Stage};
+use super::{Downstream, Socket, Stage};
 use crate::metrics::shard::Refused;
 
 const STREAMS_MAX: u32 = 100;
@@ -124,7 +124,8 @@ impl Drop for Unanswered {
     }
 }
 
-/// Gives each stream a task on this very thread, which ends when nothing has happened on it for too long.
+/// Gives each stream a task on this very thread, which ends when the client has let it wait for too long: also one
+/// whose window stays shut. Waiting for the upstream is no fault of the client's, and has deadlines of its own.
 #[derive(Clone)]
 struct Streams(Rc<Downstream>);
 
@@ -137,12 +138,13 @@ impl<F: Future + 'static> Executor<F> for Streams {
         let mut idle = Deadline::after(&downstream.worker.connection_deadlines, span);
         tokio::task::spawn_local(poll_fn(move |context: &mut Context<'_>| {
             downstream.stream_idle.set(span);
+            downstream.upstream_wait.set(Duration::ZERO);
             let polled = stream.as_mut().poll(context);
-            span = downstream.stream_idle.replace(STREAM_IDLE);
+            span = downstream.stream_idle.replace(downstream.listener.stream_idle_timeout);
             if polled.is_ready() || idle.poll(context).is_ready() {
                 return Poll::Ready(());
             }
-            idle.restart(span);
+            idle.restart(span.max(downstream.upstream_wait.get()));
             Poll::Pending
         }));
     }

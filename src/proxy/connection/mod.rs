@@ -34,10 +34,6 @@ use socket::Socket;
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// A stream of HTTP/2 on which nothing happens, in either direction, for this long is reset: also one whose window
-/// stays shut.
-const STREAM_IDLE: Duration = Duration::from_secs(300);
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Between requests.
@@ -65,8 +61,10 @@ pub(super) struct Downstream {
     /// Requests, answers and uploads under way: a [`Busy`] each.
     serving: Cell<u32>,
     watch: RefCell<Deadline>,
-    /// How long the stream that is being polled may rest (HTTP/2).
+    /// How long the stream that is being polled may rest, for as long as it lives (HTTP/2).
     stream_idle: Cell<Duration>,
+    /// The same, until it is polled again.
+    upstream_wait: Cell<Duration>,
     tunnel: RefCell<Option<Tunnel>>,
     /// An answer of unknown length to an HTTP/1.0 client ends where the connection ends.
     ends_by_close: Cell<bool>,
@@ -102,6 +100,11 @@ impl Downstream {
         self.stream_idle.set(self.stream_idle.get().max(span));
     }
 
+    /// The exchange that is being polled waits for the upstream, which has a deadline of its own.
+    pub(super) fn await_upstream(&self, span: Duration) {
+        self.upstream_wait.set(span);
+    }
+
     fn enter(&self, stage: Stage) {
         let span = match stage {
             Stage::Idle => self.listener.keep_alive_timeout,
@@ -124,6 +127,11 @@ impl Downstream {
 pub(super) struct Busy(Rc<Downstream>);
 
 impl Busy {
+    /// The response body waits for the upstream.
+    pub(super) fn await_upstream(&self, span: Duration) {
+        self.0.await_upstream(span);
+    }
+
     /// The response body broke off. Chunked and sized answers then visibly lack their end; one that ends with
     /// the connection would look whole, so the connection is reset instead of closed.
     pub(super) fn broken_off(&self) {
@@ -165,6 +173,7 @@ fn open(
     let (hints, receiver) = sync_channel(early::HINTS_MAX);
     let watch = Deadline::after(&worker.connection_deadlines, listener.header_timeout);
     let peer_trusted = trusts(&listener, peer.ip());
+    let stream_idle = listener.stream_idle_timeout;
     let address = HeaderValue::from_str(&peer.ip().to_canonical().to_string());
     let downstream = Downstream {
         worker,
@@ -181,7 +190,8 @@ fn open(
         stage: Cell::new(Stage::Idle),
         serving: Cell::new(0),
         watch: RefCell::new(watch),
-        stream_idle: Cell::new(STREAM_IDLE),
+        stream_idle: Cell::new(stream_idle),
+        upstream_wait: Cell::new(Duration::ZERO),
         tunnel: RefCell::new(None),
         ends_by_close: Cell::new(false),
         reset: Cell::new(false),
