@@ -28,9 +28,19 @@ mod faults;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod grpc;
+#[cfg(test)]
 mod harm;
 #[cfg(test)]
 mod headers;
+#[cfg(test)]
+mod http2;
+#[cfg(test)]
+mod http2_attacks;
+#[cfg(test)]
+mod http2_malformed;
+#[cfg(test)]
+mod http2_upstream;
 #[cfg(test)]
 mod immune;
 #[cfg(test)]
@@ -50,8 +60,12 @@ mod signals;
 #[cfg(test)]
 mod split;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod survival;
 #[cfg(test)]
 mod tracing;
 #[cfg(test)]
 mod websocket;
+#[cfg(test)]
+mod websocket_h2;

@@ -196,6 +196,14 @@ impl Andon {
         text.lines().filter(counted).map(str::to_owned).collect()
     }
 
+    /// What it occupies of the memory, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("andon runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
+        line.trim_end_matches("kB").trim().parse().expect("it is a number")
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").arg("-c").arg(kill).status().expect("there is a shell");

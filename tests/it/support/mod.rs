@@ -2,6 +2,9 @@
 
 pub(crate) mod admin;
 pub(crate) mod andon;
+pub(crate) mod frames;
+pub(crate) mod h2;
+pub(crate) mod h2_upstream;
 pub(crate) mod load;
 pub(crate) mod message;
 pub(crate) mod name_server;
@@ -11,6 +14,7 @@ pub(crate) mod wait;
 pub(crate) mod wire;
 
 pub(crate) use andon::{Andon, Site};
+pub(crate) use frames::Frames;
 pub(crate) use load::Load;
 pub(crate) use message::Message;
 pub(crate) use upstream::{Manual, Server, reply};

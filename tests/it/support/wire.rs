@@ -46,6 +46,13 @@ impl Wire {
         self.stream.write_all(bytes.as_ref())
     }
 
+    /// Sends this up to so often without reading anything, until it is not taken any more or the connection is ended.
+    pub(crate) fn is_stopped_after(&mut self, bytes: &[u8], times: usize) -> bool {
+        let blocked = Duration::from_millis(500);
+        self.stream.set_write_timeout(Some(blocked)).expect("it is not zero");
+        (0..times).any(|_| self.try_send(bytes).is_err())
+    }
+
     /// The other side reads our end; we can still read.
     pub(crate) fn finish_sending(&self) {
         self.stream.shutdown(Shutdown::Write).expect("the connection is open");
@@ -128,6 +135,12 @@ impl Wire {
     pub(crate) fn read_exactly(&mut self, length: usize) {
         let step = self.take(length, &mut Vec::new());
         assert!(step.is_ok(), "fewer than {length} bytes come: {step:?}");
+    }
+
+    /// The next bytes, this many.
+    pub(crate) fn bytes(&mut self, length: usize) -> Result<Vec<u8>, End> {
+        let mut bytes = Vec::new();
+        self.take(length, &mut bytes).map(|()| bytes)
     }
 
     /// Everything that still comes, and how it ends.
