@@ -79,6 +79,7 @@ fn config(routes: Vec<Route>) -> Config {
         admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 2636)) },
         store: Store::Memory,
         access_log: None,
+        limits: Default::default(),
         dns: Default::default(),
         listeners: Vec::new(),
         upstreams: vec![upstream("v1", 9_001), upstream("v2", 9_011)],

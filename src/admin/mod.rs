@@ -19,6 +19,7 @@ mod api;
 mod guard;
 mod health;
 mod problem;
+mod seats;
 mod server;
 
 use std::future::Future;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -16,9 +17,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-/// Connections at a time. When full, new ones wait in the kernel's backlog.
-const CONNECTIONS_MAX: usize = 256;
-/// From the first byte wanted to the end of a request head; so also how long a connection may be unused.
+use super::seats::{Seat, Seats};
+
+/// From the first byte wanted to the end of a request head; so also how long a connection may be unused
+/// where nobody needs its seat.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// A connection older than this ends after its present request.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(600);
@@ -32,15 +34,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) async fn run(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
+    let mut seats = Seats::default();
     let mut shutdown = pin!(shutdown);
     loop {
-        let room = connections.len() < CONNECTIONS_MAX;
         tokio::select! {
             () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if room => match accepted {
+            Some(ended) = connections.join_next_with_id() => {
+                seats.leave(ended.map_or_else(|error| error.id(), |(id, ())| id));
+            }
+            accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, router.clone(), stopped.clone()));
+                    let seat = seats.seat();
+                    let served = connection(stream, seat.clone(), router.clone(), stopped.clone());
+                    seats.take(connections.spawn(served), seat);
                 }
                 Err(error) => {
                     warn!(%error, "admin listener cannot accept");
@@ -57,12 +63,22 @@ pub(super) async fn run(listener: TcpListener, router: Router, shutdown: impl Fu
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>) {
+async fn connection(stream: TcpStream, seat: Seat, router: Router, mut stopped: watch::Receiver<()>) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        let answering = seat.answer();
+        let answer = router.call(request);
+        async move {
+            let answer = answer.await;
+            drop(answering);
+            answer
+        }
+    });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut serving = pin!(serving);
     tokio::select! {
         ended = serving.as_mut() => {

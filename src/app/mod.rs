@@ -16,14 +16,15 @@ use tokio::sync::{mpsc, watch};
 use crate::admin;
 use crate::config::{self, Config};
 use crate::control::{self, Clock, Command, Controller, Handle, Start, StartError, watch_file};
-use crate::metrics::Shards;
+use crate::metrics::{Load, Shards};
 use crate::proxy::access_log::{self, AccessLog, Writer};
 use crate::proxy::listener::{self, BindError, Bound};
-use crate::proxy::{Phase, Setup, worker};
+use crate::proxy::{Admission, Phase, Setup, worker};
 use crate::routing::{EndpointIds, Live, Snapshot, Table, TableError};
 use crate::store::{Store, StoreError};
 use crate::upstream::Lookout;
 
+mod descriptors;
 mod life;
 
 use life::{Ending, Life};
@@ -94,6 +95,7 @@ pub fn run(config: Config, path: &Path) -> ExitCode {
 
 /// `path` is read again on reload; without one a reload is refused.
 pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError> {
+    let connections_max = descriptors::connections_max(&config);
     let (admin, admin_address) = bind_admin(config.admin.listen)?;
     let workers = config.workers.count;
     let bound: Vec<Bound> =
@@ -102,6 +104,8 @@ pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError>
     let listeners = bound.iter().map(|one| (one.listener.name.to_string(), one.address)).collect();
     let (epoch, shards) = (control::clock::process_start(), Shards::new(workers));
     let (log, log_writer) = access_log(&config, &shards)?;
+    let load = Arc::new(Load::new(config.listeners.iter().map(|one| Arc::clone(&one.name))));
+    let admission = Arc::new(Admission::new(connections_max, &config.listeners, Arc::clone(&load)));
     let live = Live::new(empty_snapshot(&config)?);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AppError::Thread)?;
@@ -114,6 +118,7 @@ pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError>
         loaded,
         live: live.clone(),
         shards: shards.clone(),
+        load,
         clock: Clock::new(epoch),
         lookout,
     }))?;
@@ -123,6 +128,7 @@ pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError>
     let workers = spawn_workers(bound, workers, |index, listeners| Setup {
         live: live.clone(),
         shard: shards.worker(index),
+        admission: Arc::clone(&admission),
         listeners,
         phase: phases.clone(),
         epoch,

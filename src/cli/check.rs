@@ -87,6 +87,7 @@ mod tests {
             store: Store::Memory,
             access_log: None,
             dns: Default::default(),
+            limits: Default::default(),
             listeners: Vec::new(),
             upstreams: Vec::new(),
             routes: Vec::new(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::Admin;
+use super::limits::{self, ConnectionLimits};
 use super::names::Names;
 use super::reader::{Section, Value, Wrong};
 use super::values;
@@ -29,6 +30,7 @@ pub struct Listener {
     pub keep_alive_timeout: Duration,
     /// Of a stream of HTTP/2 that waits for its client.
     pub stream_idle_timeout: Duration,
+    pub connections: ConnectionLimits,
     /// Peers whose `X-Forwarded-*` is believed and appended to; from all others it is replaced.
     pub trusted_proxies: Vec<IpNet>,
     /// A request without a valid `traceparent` gets one.
@@ -76,6 +78,7 @@ fn read(
         section.or("keep_alive_timeout", Listener::KEEP_ALIVE_TIMEOUT_DEFAULT, values::duration(TIMEOUT));
     let stream_idle_timeout =
         section.or("stream_idle_timeout", Listener::STREAM_IDLE_TIMEOUT_DEFAULT, values::duration(TIMEOUT));
+    let connections = limits::read_of_listener(&mut section);
     let networks = "a list of networks, such as [\"10.0.0.0/8\"]";
     let trusted_proxies =
         section.list("trusted_proxies", 0..=Listener::TRUSTED_PROXIES_MAX, networks, network);
@@ -88,6 +91,7 @@ fn read(
         body_timeout,
         keep_alive_timeout,
         stream_idle_timeout,
+        connections,
         trusted_proxies: trusted_proxies.unwrap_or_default(),
         trace,
     })

@@ -12,6 +12,7 @@ pub mod endpoints;
 pub mod guard;
 pub mod headers;
 pub mod health;
+pub mod limits;
 pub mod listener;
 pub mod matching;
 pub mod policy;
@@ -49,6 +50,7 @@ pub use endpoints::DnsName;
 pub use guard::{Ceiling, FastTrip, Guard, OnUnhealthy, Tolerate};
 pub use headers::{HeaderChanges, Piece, Template, Variable};
 pub use health::{Health, Probe};
+pub use limits::{ConnectionLimits, Limits};
 pub use listener::Listener;
 pub use policy::{Policy, Redirect, Rewrite, Scheme};
 pub use problem::{Color, Placed, Problem, Problems};
@@ -80,6 +82,7 @@ pub struct Config {
     /// `None`: no access log.
     pub access_log: Option<AccessLog>,
     pub dns: Dns,
+    pub limits: Limits,
     pub listeners: Vec<Listener>,
     pub upstreams: Vec<Upstream>,
     pub routes: Vec<Route>,
@@ -119,12 +122,13 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
     let store = store::read(root.section("store"), base);
     let access_log = access_log::read(root.optional_section("access_log"), base);
     let dns = dns::read(root.section("dns"));
+    let limits = limits::read(root.section("limits"));
     let listeners = listener::read_all(&mut root, &admin);
     let mut names = Names::new("upstream");
     let upstreams = upstream::read_all(&mut root, &mut names);
     let routes = route::read_all(&mut root, &names);
     root.finish();
-    Config { workers, admin, store, dns, access_log, listeners, upstreams, routes }
+    Config { workers, admin, store, dns, access_log, limits, listeners, upstreams, routes }
 }
 
 /// The text, or what was found instead and what is accepted.

@@ -84,18 +84,23 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     number.checked_mul(ms_each).map(Duration::from_millis)
 }
 
-/// Reads `"512B"`, `"64KiB"`, `"1MiB"`. `None` for all else: a whole number and one unit.
+/// Units of a size, the largest first.
+const SIZES: [(&str, u64); 5] =
+    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// Reads `"512B"`, `"64KiB"`, `"10MiB"`. `None` for all else: a whole number and one unit.
 pub fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let number: u64 = text[..digits].parse().ok()?;
-    let bytes_each = match &text[digits..] {
-        "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
+    let (_, bytes_each) = SIZES.into_iter().find(|(unit, _)| *unit == &text[digits..])?;
     number.checked_mul(bytes_each)
+}
+
+/// The text in the largest unit that says it exactly: `64KiB`, `1000B`.
+pub fn bytes_text(bytes: u64) -> String {
+    let exact = SIZES.into_iter().find(|(_, each)| bytes >= *each && bytes.is_multiple_of(*each));
+    let (unit, each) = exact.unwrap_or(("B", 1));
+    format!("{}{unit}", bytes / each)
 }
 
 /// The text in the largest unit that says it exactly, to the millisecond: `90s`, `1h`.

@@ -22,6 +22,8 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// From the request sent to the response head.
     pub response_timeout: Duration,
+    /// From the request head to the last byte of the answer. `None`: any.
+    pub request_timeout: Option<Duration>,
     /// Between two reads of a response body.
     pub body_timeout: Duration,
     /// In a body that is a stream of messages, or a tunnel: without a byte either way.
@@ -52,6 +54,7 @@ impl Upstream {
             protocol: UpstreamProtocol::default(),
             connect_timeout: Self::CONNECT_TIMEOUT_DEFAULT,
             response_timeout: Self::RESPONSE_TIMEOUT_DEFAULT,
+            request_timeout: None,
             body_timeout: Self::BODY_TIMEOUT_DEFAULT,
             stream_timeout: Self::STREAM_TIMEOUT_DEFAULT,
             idle_timeout: Self::IDLE_TIMEOUT_DEFAULT,
@@ -87,6 +90,7 @@ fn read(mut section: Section<'_>, names: &mut Names) -> Option<Upstream> {
     let body_timeout = timeout("body_timeout", Upstream::BODY_TIMEOUT_DEFAULT);
     let stream_timeout =
         section.or("stream_timeout", Upstream::STREAM_TIMEOUT_DEFAULT, values::duration(STREAM_TIMEOUT));
+    let request_timeout = section.optional("request_timeout", values::duration(STREAM_TIMEOUT));
     let mut timeout = |key, default| section.or(key, default, values::duration(TIMEOUT));
     let idle_timeout = timeout("idle_timeout", Upstream::IDLE_TIMEOUT_DEFAULT);
     let retry = retry::read(&mut section);
@@ -98,6 +102,7 @@ fn read(mut section: Section<'_>, names: &mut Names) -> Option<Upstream> {
         protocol,
         connect_timeout,
         response_timeout,
+        request_timeout,
         body_timeout,
         stream_timeout,
         idle_timeout,

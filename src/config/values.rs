@@ -10,7 +10,10 @@ use http::{HeaderName, HeaderValue};
 use toml::de::DeValue;
 
 use super::reader::{Value, Wrong};
-use super::units::{WEIGHT_ACCEPTED, Weight, duration_text, parse_duration, parse_percent, parse_ratio};
+use super::units::{
+    WEIGHT_ACCEPTED, Weight, bytes_text, duration_text, parse_bytes, parse_duration, parse_percent,
+    parse_ratio,
+};
 
 /// Bytes of a value that a request is compared with.
 const TEXT_BYTES_MAX: usize = 1_024;
@@ -24,6 +27,20 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value<'_>) -
         let Some(text) = value.str() else { return Err(value.wrong_kind(help)) };
         match parse_duration(text) {
             None => Err(value.wrong(duration_label(text), help)),
+            Some(found) if found < *range.start() => Err(value.wrong(format!("less than {min}"), help)),
+            Some(found) if found > *range.end() => Err(value.wrong(format!("more than {max}"), help)),
+            Some(found) => Ok(found),
+        }
+    }
+}
+
+pub(super) fn bytes(range: RangeInclusive<u64>) -> impl Fn(&Value<'_>) -> Result<u64, Wrong> {
+    move |value| {
+        let (min, max) = (bytes_text(*range.start()), bytes_text(*range.end()));
+        let help = format!("write a size from \"{min}\" to \"{max}\", such as \"16KiB\"");
+        let Some(text) = value.str() else { return Err(value.wrong_kind(help)) };
+        match parse_bytes(text) {
+            None => Err(value.wrong("not a size", help)),
             Some(found) if found < *range.start() => Err(value.wrong(format!("less than {min}"), help)),
             Some(found) if found > *range.end() => Err(value.wrong(format!("more than {max}"), help)),
             Some(found) => Ok(found),

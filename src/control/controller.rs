@@ -27,6 +27,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -37,6 +38,7 @@ use super::clock::Clock;
 use super::command::{Command, Refusal};
 use super::gauges::DecisionCounts;
 use super::jobs::{Ask, JOBS_MAX, Job};
+use super::memory::Memory;
 use super::publish::Publisher;
 use super::queries::Queries;
 use super::reload::{Boot, FileEvent, Loading, Preparing, prepare};
@@ -45,8 +47,8 @@ use super::saving::{SAVE_WAIT_US_MAX, Saving};
 use super::upstreams::{Counting, Upstreams, first_answers};
 use super::windows::Windows;
 use crate::config::Config;
-use crate::metrics::Shards;
 use crate::metrics::slots::Slots;
+use crate::metrics::{Load, Shards};
 use crate::routing::{EndpointIds, Live};
 use crate::store::{Loaded, Store};
 use crate::upstream::{Lookout, News};
@@ -63,6 +65,7 @@ pub struct Start {
     pub loaded: Loaded,
     pub live: Live,
     pub shards: Shards,
+    pub load: Arc<Load>,
     pub clock: Clock,
     pub lookout: Lookout,
 }
@@ -92,6 +95,7 @@ pub struct Controller {
     pub(super) jobs: VecDeque<Job>,
     pub(super) loading: Option<Loading>,
     pub(super) shards: Shards,
+    pub(super) memory: Memory,
     pub(super) windows: Windows,
     pub(super) counts: DecisionCounts,
     pub(super) queries: Queries,
@@ -115,10 +119,11 @@ impl Controller {
     /// Merges the file with the stored state, stores what is new, and publishes the first snapshot. Listeners
     /// should open after it.
     pub async fn new(start: Start) -> Result<Self, StartError> {
-        let Start { config, config_path, store, loaded, live, shards, clock, lookout } = start;
+        let Start { config, config_path, store, loaded, live, shards, load, clock, lookout } = start;
         let mut slots = Slots::default();
         let mut endpoints = EndpointIds::default();
         let mut routes = Routes::from_store(loaded.routes);
+        let memory = Memory::new(config.limits.memory_bytes_max, load);
         let boot = Boot::of(&config);
         let prepared = prepare(
             config,
@@ -155,6 +160,7 @@ impl Controller {
             jobs: VecDeque::new(),
             loading: None,
             shards,
+            memory,
             windows,
             counts,
         })

@@ -77,6 +77,7 @@ impl Controller {
             config_last_reload_successful: self.reload_works,
             store_up: self.saving.down().is_none(),
             upstreams: self.upstream_gauges(),
+            load: self.memory.load(),
             ..Gauges::default()
         };
         for route in &self.routes.list {

@@ -20,6 +20,7 @@ mod endpoint_views;
 mod gauges;
 mod harm;
 mod jobs;
+mod memory;
 mod publish;
 mod queries;
 mod reload;

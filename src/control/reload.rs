@@ -38,6 +38,7 @@ pub(super) struct Boot {
     admin: config::Admin,
     store: config::Store,
     access_log: Option<config::AccessLog>,
+    connections_max: usize,
     listeners: Vec<config::Listener>,
 }
 
@@ -285,6 +286,7 @@ impl Controller {
         self.queries.retarget(&self.slots);
         decisions.iter().for_each(|decision| self.note(decision));
         notes.extend(self.boot.notes(&config));
+        self.memory.limit(config.limits.memory_bytes_max);
         self.config = config;
         self.reload_works = true;
         let report = self.report(notes);
@@ -331,6 +333,7 @@ impl Boot {
             admin: config.admin.clone(),
             store: config.store.clone(),
             access_log: config.access_log.clone(),
+            connections_max: config.limits.connections_max,
             listeners: config.listeners.clone(),
         }
     }
@@ -341,6 +344,7 @@ impl Boot {
             ("[admin]", self.admin != config.admin),
             ("[store]", self.store != config.store),
             ("[access_log]", self.access_log != config.access_log),
+            ("[limits] connections_max", self.connections_max != config.limits.connections_max),
             ("[[listener]]", self.listeners != config.listeners),
         ];
         let note = |(section, _)| format!("{section} has changed and takes effect with the next restart");

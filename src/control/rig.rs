@@ -31,6 +31,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         store: config::Store::Memory,
         access_log: None,
         dns: Default::default(),
+        limits: Default::default(),
         listeners: Vec::new(),
         upstreams: upstreams.into_iter().zip(9_001..).map(|(name, port)| upstream(name, port)).collect(),
         routes,
@@ -77,6 +78,7 @@ impl Rig {
             loaded: Loaded { routes },
             live: Live::new(Snapshot::new(0, Arc::new(table), &[])),
             shards: shards.clone(),
+            load: Arc::default(),
             clock: Clock::manual(Arc::clone(&now_us), START_MS),
             lookout: Lookout::unattended().0,
         };

@@ -33,6 +33,7 @@ impl Controller {
             }
         }
         self.tend(now_us);
+        self.memory.tick(now_us);
         self.windows.tick(now_us, &self.shards);
         let overdue = self.saving.overdue(now_us);
         let why = self.saving.down().unwrap_or_default().to_owned();

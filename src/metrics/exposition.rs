@@ -11,6 +11,7 @@ use prometheus::proto::{
     Bucket, Counter as ProtoCounter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
 
+use super::load::{self, LoadGauges};
 use super::shard::{self, CODE_SLOTS, Counter, DURATION_BOUNDS_US, Refused};
 use super::slots::SlotName;
 use super::upstream_families::{self, UpstreamGauges};
@@ -29,6 +30,7 @@ pub struct Gauges {
     pub config_last_reload_successful: bool,
     pub store_up: bool,
     pub upstreams: UpstreamGauges,
+    pub load: LoadGauges,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +68,7 @@ pub fn render(slots: &[(SlotId, SlotName)], shards: &Shards, gauges: &Gauges) ->
     families.extend(of_control(gauges));
     families.extend(of_workers(shards));
     families.extend(upstream_families::families(&gauges.upstreams));
+    families.extend(load::families(&gauges.load));
     families.extend(process::families());
     // Encoding a family fails only if it has no metric or no name, and a failing writer is not in play.
     TextEncoder::new().encode_to_string(&families).unwrap_or_default()

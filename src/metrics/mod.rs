@@ -7,14 +7,16 @@
 pub mod endpoints;
 pub mod exposition;
 pub mod histogram;
+pub mod load;
 pub mod outcome;
 pub mod shard;
 pub mod slots;
 pub mod totals;
 pub mod upstream_families;
 
-mod process;
+pub mod process;
 
+pub use load::Load;
 pub use outcome::{Blame, Outcome};
 pub use shard::Shard;
 pub use slots::SlotId;

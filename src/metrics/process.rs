@@ -10,7 +10,7 @@ use super::exposition::Family;
 
 /// Of Linux on every platform that we build for: `getconf CLK_TCK`.
 const TICKS_A_SECOND: f64 = 100.0;
-const PAGE_BYTES: f64 = 4_096.0;
+const PAGE_BYTES: u64 = 4_096;
 
 pub(super) fn families() -> Vec<MetricFamily> {
     let mut cpu = Family::counter("process_cpu_seconds_total", "User and system time");
@@ -22,7 +22,7 @@ pub(super) fn families() -> Vec<MetricFamily> {
     let mut most = Family::gauge("process_max_fds", "Most file descriptors allowed");
     if let Some(stat) = Stat::read() {
         cpu.seconds(stat.cpu_ticks / TICKS_A_SECOND);
-        resident.set(&[], stat.resident_pages * PAGE_BYTES);
+        resident.set(&[], stat.resident_pages * PAGE_BYTES as f64);
         virtual_.set(&[], stat.virtual_bytes);
         threads.set(&[], stat.threads);
         if let Some(booted) = boot_time() {
@@ -36,6 +36,13 @@ pub(super) fn families() -> Vec<MetricFamily> {
         most.set(&[], limit);
     }
     [cpu, start, resident, virtual_, threads, open, most].into_iter().filter_map(Family::done).collect()
+}
+
+/// Memory in RAM; `None` where `/proc` does not tell.
+pub fn resident_bytes() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    pages.checked_mul(PAGE_BYTES)
 }
 
 struct Stat {
@@ -82,6 +89,7 @@ mod tests {
     #[test]
     fn this_process_has_memory_threads_and_descriptors() {
         let stat = Stat::read().unwrap();
+        assert!(resident_bytes().unwrap() > 0);
         assert!(stat.resident_pages > 0.0 && stat.threads >= 1.0 && stat.start_ticks > 0.0);
         assert!(descriptors_max().unwrap() > 0.0);
         assert!(boot_time().unwrap() > 1e9);

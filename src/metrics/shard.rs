@@ -206,11 +206,13 @@ pub enum Refused {
     SlowHead,
     /// The route leads elsewhere.
     Redirected,
+    /// Memory is very short.
+    Overload,
 }
 
 impl Refused {
-    pub const ALL: [Self; 5] =
-        [Self::NoRoute, Self::Denied, Self::BadRequest, Self::SlowHead, Self::Redirected];
+    pub const ALL: [Self; 6] =
+        [Self::NoRoute, Self::Denied, Self::BadRequest, Self::SlowHead, Self::Redirected, Self::Overload];
 
     pub fn label(self) -> &'static str {
         match self {
@@ -219,6 +221,7 @@ impl Refused {
             Self::BadRequest => "bad_request",
             Self::SlowHead => "slow_head",
             Self::Redirected => "redirected",
+            Self::Overload => "overload",
         }
     }
 }

@@ -22,6 +22,7 @@ use super::early::Gate;
 use super::pool::UpstreamConnection;
 use super::record::Record;
 use super::replay::{Keeper, Playback, SpareBody};
+use super::total::Total;
 use crate::metrics::Outcome;
 
 /// An upstream that expects `100-continue` but never says it gets the body after this long.
@@ -265,6 +266,18 @@ struct Download {
     upload: Option<Rc<Cell<BodyState>>>,
     timeout: Duration,
     stalled: Deadline,
+    total: Total,
+}
+
+/// What a response body takes with it, to its end.
+pub(super) struct Tail {
+    pub(super) connection: UpstreamConnection,
+    pub(super) record: Record,
+    /// Of the request body, where it still runs.
+    pub(super) upload: Option<Rc<Cell<BodyState>>>,
+    /// Between two reads.
+    pub(super) timeout: Duration,
+    pub(super) total: Total,
 }
 
 impl ResponseBody {
@@ -276,16 +289,11 @@ impl ResponseBody {
         Self { kind: Kind::Text(Some(Bytes::from(text))), busy: None }
     }
 
-    pub(super) fn streaming(
-        incoming: Incoming,
-        connection: UpstreamConnection,
-        record: Record,
-        upload: Option<Rc<Cell<BodyState>>>,
-        timeout: Duration,
-    ) -> Self {
+    pub(super) fn streaming(incoming: Incoming, tail: Tail) -> Self {
+        let Tail { connection, record, upload, timeout, total } = tail;
         let connection = Some(connection);
         let stalled = Deadline::after(&record.worker().deadlines, timeout);
-        let download = Download { incoming, connection, record, upload, timeout, stalled };
+        let download = Download { incoming, connection, record, upload, timeout, stalled, total };
         // hyper never polls a body that is over from the start, so its end is noticed here.
         if download.incoming.is_end_stream() {
             download.end();
@@ -323,6 +331,9 @@ impl Download {
         if frame.is_pending() && self.drive(context) {
             frame = Pin::new(&mut self.incoming).poll_frame(context);
         }
+        if self.total.poll(context).is_ready() && !matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            return Poll::Ready(Some(Err(self.out_of_time(frame.is_pending()))));
+        }
         match frame {
             Poll::Ready(Some(Ok(frame))) => {
                 self.stalled.restart(self.timeout);
@@ -352,6 +363,15 @@ impl Download {
             }
             None => false,
         }
+    }
+
+    /// The whole took too long. Where there is more to pass on, it is not the upstream that is waited for.
+    fn out_of_time(&mut self, waits_for_upstream: bool) -> io::Error {
+        let error = self.broken_off();
+        if !waits_for_upstream {
+            self.record.broken_off(Outcome::DownstreamGone);
+        }
+        error
     }
 
     fn broken_off(&mut self) -> io::Error {

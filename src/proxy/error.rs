@@ -26,6 +26,8 @@ pub(super) enum ProxyError {
     ResponseTimeout,
     #[error("the upstream did not answer in the time that the client gave it")]
     CallDeadline,
+    #[error("the request was not answered in the time that it has")]
+    RequestTimeout,
     #[error("the upstream closed the connection before it answered")]
     Reset(#[source] Option<hyper::Error>),
     #[error("the upstream's answer is not valid HTTP")]
@@ -53,7 +55,7 @@ impl ProxyError {
             Self::Overflow => Outcome::Overflow,
             Self::Local(_) => Outcome::Internal,
             Self::ConnectTimeout => Outcome::ConnectTimeout,
-            Self::ResponseTimeout => Outcome::ResponseTimeout,
+            Self::ResponseTimeout | Self::RequestTimeout => Outcome::ResponseTimeout,
             Self::Reset(_) => Outcome::Reset,
             Self::Protocol(_)
             | Self::UnaskedUpgrade
@@ -76,7 +78,9 @@ impl ProxyError {
             | Self::Flood
             | Self::Unsendable => StatusCode::BAD_GATEWAY,
             Self::Local(_) | Self::Overflow => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ConnectTimeout | Self::ResponseTimeout | Self::CallDeadline => StatusCode::GATEWAY_TIMEOUT,
+            Self::ConnectTimeout | Self::ResponseTimeout | Self::RequestTimeout | Self::CallDeadline => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             // Nobody is there to read it: 499, as for every client that left.
             Self::RequestCut => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             Self::RequestBody => StatusCode::BAD_REQUEST,

@@ -8,6 +8,7 @@
 pub mod request;
 
 pub mod access_log;
+pub mod admission;
 mod body;
 mod clock;
 mod connect;
@@ -28,10 +29,12 @@ mod replay;
 mod rescue;
 mod retry;
 mod stream;
+mod total;
 mod trace;
 mod tunnel;
 mod websocket;
 pub mod worker;
 
+pub use admission::Admission;
 pub use listener::{BindError, Bound};
 pub use worker::{Phase, Setup};

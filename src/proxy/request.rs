@@ -19,7 +19,7 @@ use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 
 use super::access_log::{End, Line, Route};
-use super::body::{BodyState, RequestBody, ResponseBody, UploadSetup};
+use super::body::{BodyState, RequestBody, ResponseBody, Tail, UploadSetup};
 use super::connection::Downstream;
 use super::deadline::Deadline;
 use super::early::{self, Gate};
@@ -29,11 +29,13 @@ use super::policy::Active;
 use super::pool::UpstreamConnection;
 use super::record::Record;
 use super::replay::Spare;
+use super::total::Total;
 use super::tunnel::{self, Tunnel};
 use super::websocket::{self, Asked};
 use super::worker::Worker;
 use super::{clock, grpc, headers, http2_head, no_endpoint, trace};
 use crate::config::UpstreamProtocol;
+use crate::metrics::load::Pressure;
 use crate::metrics::shard::Refused;
 use crate::routing::{Answer, Decided, View};
 
@@ -46,15 +48,25 @@ pub(super) async fn handle(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let busy = downstream.begin_request(request.version());
     let grpc = headers::is_grpc(request.headers());
-    let mut response = respond(&downstream, request).await;
+    let mut response = match downstream.worker.admission.pressure() {
+        Pressure::Full => overloaded(&downstream),
+        Pressure::None | Pressure::High => respond(&downstream, request).await,
+    };
     if grpc && response.body().is_our_own() {
         response = grpc::answer(response);
     }
-    if downstream.worker.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if downstream.worker.is_winding_down() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response = closing(response);
     }
     response.body_mut().hold(busy);
     Ok(response)
+}
+
+fn overloaded(downstream: &Downstream) -> Response<ResponseBody> {
+    downstream.worker.shard.refuse(Refused::Overload);
+    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, "too busy; try again soon");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) -> Response<ResponseBody> {
@@ -163,14 +175,17 @@ async fn forward(
     mut record: Record,
     policy: Option<&mut Active>,
 ) -> Response<ResponseBody> {
+    let is_endless = websocket.is_some() || headers::is_message_stream(request.headers());
+    let span = record.decision().timeouts.request.filter(|_| !is_endless);
+    let mut total = Total::new(&downstream.worker.deadlines, span);
     let outgoing = prepare(downstream, request, websocket, &mut record, policy);
     let uploads = outgoing.body_state.clone();
-    match exchange(downstream, outgoing, &mut record).await {
+    match total.bound(uploads.as_deref(), exchange(downstream, outgoing, &mut record)).await {
         Ok(Exchanged { response, connection, switched }) => {
             record.head(&response);
             match switched {
                 Some(asked) => switch(downstream, response, connection, asked, record),
-                None => pass_down(downstream, response, connection, record, uploads),
+                None => pass_down(downstream, response, connection, Passing { record, uploads, total }),
             }
         }
         Err(error) => {
@@ -248,14 +263,21 @@ fn request_id(high: u64, low: u64) -> HeaderValue {
     HeaderValue::from_bytes(&text).expect("hex digits are valid in a header")
 }
 
+/// What goes on behind the head of the answer.
+struct Passing {
+    record: Record,
+    uploads: Option<Rc<Cell<BodyState>>>,
+    total: Total,
+}
+
 /// The response on its way down, with everything that has to end when it ends.
 fn pass_down(
     downstream: &Downstream,
     response: Response<Incoming>,
     mut connection: UpstreamConnection,
-    record: Record,
-    body_state: Option<Rc<Cell<BodyState>>>,
+    passing: Passing,
 ) -> Response<ResponseBody> {
+    let Passing { record, uploads, mut total } = passing;
     let (mut parts, incoming) = response.into_parts();
     headers::prepare_response(&mut parts.headers);
     // Ours, whatever the upstream speaks. With its 1.0 an answer would end where the connection ends, and one that
@@ -264,11 +286,12 @@ fn pass_down(
     let timeouts = record.decision().timeouts;
     let rest = if headers::is_message_stream(&parts.headers) {
         downstream.expect_rests(timeouts.stream);
+        total.lift();
         timeouts.stream
     } else {
         timeouts.body
     };
-    let uploading = body_state.filter(|state| state.get() != BodyState::Ended);
+    let uploading = uploads.filter(|state| state.get() != BodyState::Ended);
     if uploading.is_some()
         && let UpstreamConnection::Own(own) = &mut connection
         && let Some(driver) = own.take_driver()
@@ -278,7 +301,8 @@ fn pass_down(
         let bound = Deadline::after(&record.worker().connection_deadlines, UPLOAD_AFTER_ANSWER_MAX);
         tokio::task::spawn_local(bound.bound(driver));
     }
-    Response::from_parts(parts, ResponseBody::streaming(incoming, connection, record, uploading, rest))
+    let tail = Tail { connection, record, upload: uploading, timeout: rest, total };
+    Response::from_parts(parts, ResponseBody::streaming(incoming, tail))
 }
 
 /// The upstream agreed to switch. Bytes move only once hyper has sent our yes.

@@ -15,13 +15,16 @@ use tokio::sync::{Notify, watch};
 use tokio::task::spawn_local;
 
 use super::access_log::{AccessLog, Line};
+use super::admission::{Admission, Admitted};
 use super::clock;
 use super::connection;
 use super::deadline::Deadlines;
 use super::pool::Pools;
 use super::retry::Budgets;
+use super::stream::Stream;
 use crate::config::Listener;
 use crate::metrics::Shard;
+use crate::metrics::load::Pressure;
 use crate::metrics::shard::Refused;
 use crate::routing::live::Reader;
 use crate::routing::{self, Answer, Decided, Dice, Live, Snapshot, View};
@@ -57,6 +60,7 @@ pub enum Phase {
 pub struct Setup {
     pub live: Live,
     pub shard: Arc<Shard>,
+    pub admission: Arc<Admission>,
     pub listeners: Vec<(Listener, std::net::TcpListener)>,
     pub phase: watch::Receiver<Phase>,
     /// When the process started: counters tell times from here.
@@ -72,6 +76,7 @@ pub(super) struct Worker {
     pub(super) pools: Pools,
     pub(super) budgets: Budgets,
     pub(super) shard: Arc<Shard>,
+    pub(super) admission: Arc<Admission>,
     pub(super) deadlines: Rc<Deadlines>,
     pub(super) connection_deadlines: Rc<Deadlines>,
     pub(super) epoch: Instant,
@@ -118,6 +123,11 @@ impl Worker {
         matches!(self.phase.get(), Phase::Draining | Phase::Cut)
     }
 
+    /// A connection is to end after what it serves now: in a drain, and while memory is short.
+    pub(super) fn is_winding_down(&self) -> bool {
+        self.is_draining() || self.admission.pressure() >= Pressure::High
+    }
+
     pub(super) fn is_cut(&self) -> bool {
         self.phase.get() == Phase::Cut
     }
@@ -134,6 +144,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
             pools: Pools::default(),
             budgets: Budgets::default(),
             shard: setup.shard,
+            admission: setup.admission,
             deadlines: Deadlines::new(REQUEST_TICK),
             connection_deadlines: Deadlines::new(CONNECTION_TICK),
             epoch: setup.epoch,
@@ -197,9 +208,7 @@ async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpListener)
             accepted = socket.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                spawn_local(serve(Rc::clone(&worker), Rc::clone(&listener), stream, peer));
-            }
+            Ok((stream, peer)) => take_in(&worker, &listener, stream, peer),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::error!(listener = %listener.name, %error, "cannot accept; trying again");
@@ -211,7 +220,7 @@ async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpListener)
     for _ in 0..LAST_ACCEPTS_MAX {
         let next = poll_fn(|context| Poll::Ready(socket.poll_accept(context))).await;
         let Poll::Ready(Ok((stream, peer))) = next else { break };
-        spawn_local(serve(Rc::clone(&worker), Rc::clone(&listener), stream, peer));
+        take_in(&worker, &listener, stream, peer);
     }
 }
 
@@ -222,19 +231,29 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn serve(worker: Rc<Worker>, listener: Rc<Listener>, stream: TcpStream, peer: SocketAddr) {
-    let _open = Open::new(&worker);
-    connection::serve(worker, listener, stream, peer).await;
+fn take_in(worker: &Rc<Worker>, listener: &Rc<Listener>, stream: TcpStream, peer: SocketAddr) {
+    let (worker, listener) = (Rc::clone(worker), Rc::clone(listener));
+    match worker.admission.admit(&listener.name, peer.ip()) {
+        Some(admitted) => {
+            let open = Open::new(&worker, admitted);
+            spawn_local(async move {
+                connection::serve(worker, listener, stream, peer).await;
+                drop(open);
+            });
+        }
+        // Not an orderly close: after a flood of those the kernel would remember each one for a minute.
+        None => Stream::Plain(stream).reset(),
+    }
 }
 
 /// Counts one open connection for as long as it lives, also if its task is dropped or panics.
-struct Open(Rc<Worker>);
+struct Open(Rc<Worker>, #[expect(dead_code, reason = "its drop is its use")] Admitted);
 
 impl Open {
-    fn new(worker: &Rc<Worker>) -> Self {
+    fn new(worker: &Rc<Worker>, admitted: Admitted) -> Self {
         worker.connections.set(worker.connections.get() + 1);
         worker.shard.connections_opened.add(1);
-        Self(Rc::clone(worker))
+        Self(Rc::clone(worker), admitted)
     }
 }
 

@@ -168,6 +168,8 @@ pub struct Endpoint {
 pub struct Timeouts {
     pub connect: Duration,
     pub response: Duration,
+    /// Of the whole request. `None`: any.
+    pub request: Option<Duration>,
     pub body: Duration,
     pub stream: Duration,
     pub idle: Duration,

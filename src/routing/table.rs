@@ -197,6 +197,7 @@ fn group(upstream: &Upstream, index: usize, ids: &mut EndpointIds) -> Result<Gro
         timeouts: Timeouts {
             connect: upstream.connect_timeout,
             response: upstream.response_timeout,
+            request: upstream.request_timeout,
             body: upstream.body_timeout,
             stream: upstream.stream_timeout,
             idle: upstream.idle_timeout,

@@ -48,6 +48,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         store: Store::File(PathBuf::from("andon.db")),
         access_log: None,
         dns: Default::default(),
+        limits: Default::default(),
         listeners: Vec::new(),
         upstreams: vec![
             upstream("v1", &[9_001]),

@@ -44,6 +44,8 @@ mod http2_upstream;
 #[cfg(test)]
 mod immune;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod pooling;
@@ -57,6 +59,8 @@ mod retries;
 mod routes;
 #[cfg(test)]
 mod signals;
+#[cfg(test)]
+mod slow_clients;
 #[cfg(test)]
 mod split;
 #[cfg(test)]
