@@ -11,6 +11,7 @@
 //! | [`config`] | the TOML file, parsed once into types that cannot hold a bad value | import anything of ours |
 //! | [`metrics`] | counters: outcomes with blame, shards with a single writer, totals, exposition | know what is done with them |
 //! | [`routing`] | the immutable snapshot and the decision: which variant, which endpoint, why | read a clock, socket or random source |
+//! | [`tls`] | certificates and keys: read, checked, kept as fresh as their files | open a connection |
 //! | [`upstream`] | what is known of endpoints: checks, ejection, names | decide a request, or publish |
 //! | [`proxy`] | the data plane; the journey of a request is [`proxy::request`], start there | know that canaries are judged |
 //! | [`immune`] | evidence, rules, verdict | read a clock, socket or random source |
@@ -57,6 +58,7 @@
 pub mod config;
 pub mod metrics;
 pub mod routing;
+pub mod tls;
 
 pub mod proxy;
 pub mod upstream;

@@ -22,6 +22,7 @@ use crate::proxy::listener::{self, BindError, Bound};
 use crate::proxy::{Admission, Phase, Setup, worker};
 use crate::routing::{EndpointIds, Live, Snapshot, Table, TableError};
 use crate::store::{Store, StoreError};
+use crate::tls;
 use crate::upstream::Lookout;
 
 mod descriptors;
@@ -45,6 +46,8 @@ pub enum AppError {
     Table(#[from] TableError),
     #[error("access_log: cannot open its path: {0}; choose another [access_log] path")]
     AccessLog(#[source] std::io::Error),
+    #[error("certificates: {0}")]
+    Tls(String),
     #[error("cannot start a thread or its runtime: {0}")]
     Thread(#[source] std::io::Error),
 }
@@ -101,15 +104,17 @@ pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError>
     let bound: Vec<Bound> =
         config.listeners.iter().map(|one| listener::bind(one, workers)).collect::<Result<_, _>>()?;
     let (store, loaded) = Store::open(&config.store)?;
-    let listeners = bound.iter().map(|one| (one.listener.name.to_string(), one.address)).collect();
     let (epoch, shards) = (control::clock::process_start(), Shards::new(workers));
     let (log, log_writer) = access_log(&config, &shards)?;
     let load = Arc::new(Load::new(config.listeners.iter().map(|one| Arc::clone(&one.name))));
     let admission = Arc::new(Admission::new(connections_max, &config.listeners, Arc::clone(&load)));
+    let clock = Clock::new(epoch);
+    let (keeper, material) = tls::Keeper::new(certificates(&config, clock.unix_ms() / 1_000)?);
+    let listeners = bound.iter().map(|one| (one.listener.name.to_string(), one.address)).collect();
     let live = Live::new(empty_snapshot(&config)?);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AppError::Thread)?;
-    let (lookout, lookout_thread) = Lookout::start().map_err(AppError::Thread)?;
+    let (lookout, lookout_thread) = Lookout::start(material.clone()).map_err(AppError::Thread)?;
     // Publishes the first snapshot: no worker runs before there is something to route by.
     let controller = runtime.block_on(Controller::new(Start {
         config,
@@ -119,7 +124,8 @@ pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError>
         live: live.clone(),
         shards: shards.clone(),
         load,
-        clock: Clock::new(epoch),
+        tls: keeper,
+        clock,
         lookout,
     }))?;
     let (phase, phases) = watch::channel(Phase::Serving);
@@ -130,6 +136,7 @@ pub fn start(config: Config, path: Option<PathBuf>) -> Result<Running, AppError>
         shard: shards.worker(index),
         admission: Arc::clone(&admission),
         listeners,
+        tls: material.clone(),
         phase: phases.clone(),
         epoch,
         access_log: log.clone(),
@@ -217,6 +224,17 @@ fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError
         Ok((socket, real))
     };
     bind().map_err(|source| AppError::Admin { address, source })
+}
+
+/// All that the configuration names, or the first problem; `andon run` has told all of them already.
+fn certificates(config: &Config, now_s: i64) -> Result<tls::Loaded, AppError> {
+    let (loaded, findings) = tls::load(config, None, now_s);
+    for warning in &findings.warnings {
+        tracing::warn!("{}", warning.message);
+    }
+    loaded.ok_or_else(|| {
+        AppError::Tls(findings.problems.into_iter().map(|one| one.message).next().unwrap_or_default())
+    })
 }
 
 /// What `Live` holds until the controller publishes: no route at all.

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use super::remote::Output;
 use super::{Exit, Failure, output};
 use crate::config::{self, Config, Problems};
+use crate::control::clock::{Clock, process_start};
 use crate::metrics::slots::Slots;
 use crate::routing::{EndpointIds, Table};
+use crate::tls;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -41,7 +43,11 @@ pub(super) fn load(path: &Path) -> Result<Config, Problems> {
 /// A file that reads well can still ask for more than the routing index takes; that is told here too, and not
 /// first when it is to be served.
 fn read(path: &Path) -> Result<Config, Problems> {
-    let config = config::load(path)?;
+    let now_s = Clock::new(process_start()).unix_ms() / 1_000;
+    let (config, warnings) = config::load_with(path, |config| tls::load(config, None, now_s).1)?;
+    if let Some(warnings) = warnings {
+        output::complain(&warnings.drawn(output::stderr_color()));
+    }
     match Table::build(&config, &mut Slots::default(), &mut EndpointIds::default()) {
         Ok(_) => Ok(config),
         Err(error) => {

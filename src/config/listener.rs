@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::Admin;
 use super::limits::{self, ConnectionLimits};
 use super::names::Names;
 use super::reader::{Section, Value, Wrong};
+use super::tls::{self, ListenerTls};
 use super::values;
 
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
@@ -35,6 +37,8 @@ pub struct Listener {
     pub trusted_proxies: Vec<IpNet>,
     /// A request without a valid `traceparent` gets one.
     pub trace: bool,
+    /// `None`: cleartext.
+    pub tls: Option<ListenerTls>,
 }
 
 impl Listener {
@@ -47,7 +51,7 @@ impl Listener {
     pub const STREAM_IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
 }
 
-pub(super) fn read_all(root: &mut Section<'_>, admin: &Admin) -> Vec<Listener> {
+pub(super) fn read_all(root: &mut Section<'_>, admin: &Admin, base: &Path) -> Vec<Listener> {
     let Some(sections) = root.sections("listener", 1..=Listener::LISTENERS_MAX) else {
         if !root.has("listener") {
             root.missing("listener", "[[listener]]` with a `name` and an `address = \"0.0.0.0:8080\"");
@@ -56,13 +60,14 @@ pub(super) fn read_all(root: &mut Section<'_>, admin: &Admin) -> Vec<Listener> {
     };
     let mut names = Names::new("listener");
     let mut taken = HashMap::from([(admin.listen, "admin.listen".to_owned())]);
-    sections.into_iter().filter_map(|section| read(section, &mut names, &mut taken)).collect()
+    sections.into_iter().filter_map(|section| read(section, &mut names, &mut taken, base)).collect()
 }
 
 fn read(
     mut section: Section<'_>,
     names: &mut Names,
     taken: &mut HashMap<SocketAddr, String>,
+    base: &Path,
 ) -> Option<Listener> {
     let name = names.claim(&mut section);
     let owner = match &name {
@@ -83,6 +88,7 @@ fn read(
     let trusted_proxies =
         section.list("trusted_proxies", 0..=Listener::TRUSTED_PROXIES_MAX, networks, network);
     let trace = section.or("trace", false, values::flag);
+    let tls = tls::of_listener(&mut section, base);
     section.finish();
     Some(Listener {
         name: name?,
@@ -94,6 +100,7 @@ fn read(
         connections,
         trusted_proxies: trusted_proxies.unwrap_or_default(),
         trace,
+        tls,
     })
 }
 

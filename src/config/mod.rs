@@ -21,6 +21,7 @@ pub mod rescue;
 pub mod retry;
 pub mod route;
 pub mod store;
+pub mod tls;
 pub mod units;
 pub mod upkeep;
 pub mod upstream;
@@ -53,7 +54,7 @@ pub use health::{Health, Probe};
 pub use limits::{ConnectionLimits, Limits};
 pub use listener::Listener;
 pub use policy::{Policy, Redirect, Rewrite, Scheme};
-pub use problem::{Color, Placed, Problem, Problems};
+pub use problem::{Color, PROBLEMS_MAX, Placed, Problem, Problems};
 pub use rescue::Rescue;
 pub use retry::Retry;
 pub use route::{
@@ -88,11 +89,37 @@ pub struct Config {
     pub routes: Vec<Route>,
 }
 
+/// What a look beyond the file finds, such as at the certificates that it names.
+#[derive(Debug, Default)]
+pub struct Findings {
+    pub problems: Vec<Problem>,
+    /// The file can be used all the same.
+    pub warnings: Vec<Problem>,
+}
+
 /// Reads a file. Relative paths in it are relative to its directory.
 pub fn load(path: &Path) -> Result<Config, Problems> {
+    load_with(path, |_| Findings::default()).map(|(config, _)| config)
+}
+
+/// Reads a file, and looks at what it names. Returns the warnings beside it, if there are any.
+pub fn load_with(
+    path: &Path,
+    look: impl FnOnce(&Config) -> Findings,
+) -> Result<(Config, Option<Problems>), Problems> {
     let file = path.display().to_string();
     let text = text_of(path).map_err(|(found, help)| Problems::of_file(&file, found, help))?;
-    parse(&file, &text, path.parent().unwrap_or(Path::new("")))
+    let config = parse(&file, &text, path.parent().unwrap_or(Path::new("")))?;
+    let Findings { problems, warnings } = look(&config);
+    let placed = |mut list: Vec<Problem>| {
+        let more = list.len().saturating_sub(PROBLEMS_MAX);
+        list.truncate(PROBLEMS_MAX);
+        (!list.is_empty()).then(|| Problems::new(&file, &text, list, more))
+    };
+    match placed(problems) {
+        Some(problems) => Err(problems),
+        None => Ok((config, placed(warnings).map(Problems::into_warnings))),
+    }
 }
 
 /// Reads a text. `file` is its name in messages, `base` the directory for relative paths.
@@ -123,9 +150,9 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
     let access_log = access_log::read(root.optional_section("access_log"), base);
     let dns = dns::read(root.section("dns"));
     let limits = limits::read(root.section("limits"));
-    let listeners = listener::read_all(&mut root, &admin);
+    let listeners = listener::read_all(&mut root, &admin, base);
     let mut names = Names::new("upstream");
-    let upstreams = upstream::read_all(&mut root, &mut names);
+    let upstreams = upstream::read_all(&mut root, &mut names, base);
     let routes = route::read_all(&mut root, &names);
     root.finish();
     Config { workers, admin, store, dns, access_log, limits, listeners, upstreams, routes }

@@ -37,6 +37,13 @@ pub struct Problems {
     pub list: Vec<Problem>,
     /// How many were found beyond those.
     pub more: usize,
+    level: Severity,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Severity {
+    Error,
+    Warning,
 }
 
 /// Whether to draw with terminal colour codes.
@@ -68,7 +75,7 @@ impl Problems {
             texts.into_iter().chain(&mut problem.help).for_each(make_printable);
         }
         list.sort_by_key(|problem| problem.span.start);
-        Self { file: file.to_owned(), text: text.to_owned(), list, more }
+        Self { file: file.to_owned(), text: text.to_owned(), list, more, level: Severity::Error }
     }
 
     /// A problem of the file as a whole, without a place in it.
@@ -76,6 +83,11 @@ impl Problems {
         let label = "here".to_owned();
         let list = vec![Problem { span: 0..0, message, label, help: Some(help.to_owned()) }];
         Self::new(file, "", list, 0)
+    }
+
+    /// The same, drawn as what does not keep the file from being used.
+    pub(super) fn into_warnings(self) -> Self {
+        Self { level: Severity::Warning, ..self }
     }
 
     /// The report for people. Each problem names its `file:line:column` and shows the line.
@@ -109,7 +121,11 @@ impl Problems {
     }
 
     fn draw(&self, renderer: &Renderer, problem: &Problem, line: &Line) -> String {
-        let title = Level::ERROR.primary_title(&problem.message);
+        let level = match self.level {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = level.primary_title(&problem.message);
         let text = &self.text[line.span.clone()];
         let group = if text.is_empty() || text.len() > DRAWN_LINE_BYTES_MAX {
             let place = Origin::path(&self.file).line(line.number).char_column(self.column(problem, line));

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::names::Names;
 use super::reader::{Section, Value, Wrong};
+use super::tls::{self, UpstreamTls};
 use super::{Retry, Upkeep, endpoints, retry, upkeep, values};
 
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
@@ -35,6 +37,8 @@ pub struct Upstream {
     pub retry: Option<Retry>,
     /// Requests in flight, over all workers; `None`: as many as come.
     pub concurrent_max: Option<u32>,
+    /// `None`: cleartext.
+    pub tls: Option<Arc<UpstreamTls>>,
 }
 
 /// What is spoken to an upstream.
@@ -61,6 +65,7 @@ impl Upstream {
             upkeep: Upkeep::default(),
             retry: Some(Retry::default()),
             concurrent_max: None,
+            tls: None,
         }
     }
 
@@ -74,12 +79,12 @@ impl Upstream {
     pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 }
 
-pub(super) fn read_all(root: &mut Section<'_>, names: &mut Names) -> Vec<Upstream> {
+pub(super) fn read_all(root: &mut Section<'_>, names: &mut Names, base: &Path) -> Vec<Upstream> {
     let sections = root.sections("upstream", 0..=Upstream::UPSTREAMS_MAX).unwrap_or_default();
-    sections.into_iter().filter_map(|section| read(section, names)).collect()
+    sections.into_iter().filter_map(|section| read(section, names, base)).collect()
 }
 
-fn read(mut section: Section<'_>, names: &mut Names) -> Option<Upstream> {
+fn read(mut section: Section<'_>, names: &mut Names, base: &Path) -> Option<Upstream> {
     let name = names.claim(&mut section);
     let endpoints = endpoints::read(&mut section).unwrap_or_default();
     let upkeep = upkeep::read(&mut section, endpoints.names);
@@ -95,6 +100,7 @@ fn read(mut section: Section<'_>, names: &mut Names) -> Option<Upstream> {
     let idle_timeout = timeout("idle_timeout", Upstream::IDLE_TIMEOUT_DEFAULT);
     let retry = retry::read(&mut section);
     let concurrent_max = retry::read_concurrent_max(&mut section);
+    let tls = tls::of_upstream(&mut section, base);
     section.finish();
     Some(Upstream {
         name: name?,
@@ -109,6 +115,7 @@ fn read(mut section: Section<'_>, names: &mut Names) -> Option<Upstream> {
         upkeep,
         retry,
         concurrent_max,
+        tls,
     })
 }
 

@@ -51,10 +51,13 @@ use crate::metrics::slots::Slots;
 use crate::metrics::{Load, Shards};
 use crate::routing::{EndpointIds, Live};
 use crate::store::{Loaded, Store};
+use crate::tls::Keeper;
 use crate::upstream::{Lookout, News};
 
 /// How often the immune system looks.
 pub const TICK: Duration = Duration::from_millis(100);
+/// How often the files of certificates are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Everything that the controller needs; [`crate::app`] puts it together.
 pub struct Start {
@@ -66,6 +69,7 @@ pub struct Start {
     pub live: Live,
     pub shards: Shards,
     pub load: Arc<Load>,
+    pub tls: Keeper,
     pub clock: Clock,
     pub lookout: Lookout,
 }
@@ -96,6 +100,7 @@ pub struct Controller {
     pub(super) loading: Option<Loading>,
     pub(super) shards: Shards,
     pub(super) memory: Memory,
+    pub(super) tls: Keeper,
     pub(super) windows: Windows,
     pub(super) counts: DecisionCounts,
     pub(super) queries: Queries,
@@ -113,13 +118,17 @@ pub(super) enum Event {
     Drawn,
     /// Of an endpoint.
     News(News),
+    /// It is time to look at the files of certificates.
+    Look,
+    /// A look is done, and what it found is in force.
+    Looked,
 }
 
 impl Controller {
     /// Merges the file with the stored state, stores what is new, and publishes the first snapshot. Listeners
     /// should open after it.
     pub async fn new(start: Start) -> Result<Self, StartError> {
-        let Start { config, config_path, store, loaded, live, shards, load, clock, lookout } = start;
+        let Start { config, config_path, store, loaded, live, shards, load, tls, clock, lookout } = start;
         let mut slots = Slots::default();
         let mut endpoints = EndpointIds::default();
         let mut routes = Routes::from_store(loaded.routes);
@@ -161,6 +170,7 @@ impl Controller {
             loading: None,
             shards,
             memory,
+            tls,
             windows,
             counts,
         })
@@ -171,6 +181,8 @@ impl Controller {
     pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let event = tokio::select! {
                 biased;
@@ -179,6 +191,8 @@ impl Controller {
                 event = Loading::done(&mut self.loading) => Event::File(event),
                 () = self.queries.drawn() => Event::Drawn,
                 news = self.upstreams.news() => Event::News(news),
+                () = self.tls.looked() => Event::Looked,
+                _ = look.tick() => Event::Look,
                 command = commands.recv() => match command {
                     Some(command) => Event::Command(command),
                     None => break,
@@ -201,6 +215,8 @@ impl Controller {
             Event::File(event) => self.file_read(event),
             Event::Drawn => self.draw_next(),
             Event::News(news) => self.hear(news),
+            Event::Look => self.tls.look(),
+            Event::Looked => {}
         }
         self.go_on();
     }

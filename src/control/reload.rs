@@ -24,10 +24,11 @@ use super::merge::{Merged, Surroundings, merge};
 use super::routes::Routes;
 use super::state::{Direction, RouteState, classify};
 use super::upstreams::{Answers, Counting, first_answers};
-use crate::config::{self, Color, Config, Problems, Service};
+use crate::config::{self, Color, Config, Listener, Problems, Service};
 use crate::metrics::slots::Slots;
 use crate::routing::{EndpointIds, Table, TableError};
 use crate::store::record::{Change, Decision, RouteRecord};
+use crate::tls;
 
 /// Sentences in one report. The others are counted.
 const NOTES_MAX: usize = 100;
@@ -47,14 +48,23 @@ pub(super) struct Boot {
 const READ_MAX: Duration = Duration::from_secs(20);
 
 pub(super) struct Loading {
-    read: JoinHandle<Result<(Config, Answers), Refusal>>,
+    read: JoinHandle<Result<ReadFile, Refusal>>,
     until: Instant,
     reply: Reply<ReloadReport>,
 }
 
+/// A configuration without problems, and what it names.
+pub(super) struct ReadFile {
+    pub(super) config: Config,
+    pub(super) tls: tls::Loaded,
+    /// What its DNS names stand for, as far as nobody knew it.
+    pub(super) answers: Answers,
+    /// What can be used, and should be looked at.
+    pub(super) warnings: Vec<String>,
+}
+
 pub(super) struct FileEvent {
-    /// With what its names stand for, as far as nobody knew it.
-    pub(super) read: Result<(Config, Answers), Refusal>,
+    pub(super) read: Result<ReadFile, Refusal>,
     pub(super) reply: Reply<ReloadReport>,
 }
 
@@ -68,6 +78,7 @@ pub(super) struct Prepared {
     pub(super) changes: Vec<Change>,
     pub(super) decisions: Vec<Decision>,
     pub(super) notes: Vec<String>,
+    tls: Option<tls::Loaded>,
     direction: Direction,
     /// [`Routes::touches`] when it was prepared.
     touches: u64,
@@ -113,7 +124,8 @@ pub(super) fn prepare(config: Config, with: Preparing<'_>) -> Result<Prepared, T
     }
     let table = Table::build(&with_live_roles(&config, &states), with.slots, with.endpoints)?;
     let touches = with.routes.touches();
-    Ok(Prepared { config, table: Arc::new(table), states, changes, decisions, notes, direction, touches })
+    let table = Arc::new(table);
+    Ok(Prepared { config, table, states, changes, decisions, notes, tls: None, direction, touches })
 }
 
 /// One change for each decision; one without, if only what the file says is new.
@@ -166,19 +178,32 @@ impl Loading {
     }
 }
 
+/// Blocks on the disk.
+fn read_file(path: &Path, before: &tls::Loaded, now_s: i64) -> Result<ReadFile, Problems> {
+    let mut loaded = None;
+    let (config, warnings) = config::load_with(path, |config| {
+        let (found, findings) = tls::load(config, Some(before), now_s);
+        loaded = found;
+        findings
+    })?;
+    let warnings = warnings.iter().flat_map(|list| list.lines()).map(|warning| warning.to_string()).collect();
+    Ok(ReadFile { config, tls: loaded.unwrap_or_default(), answers: Answers::new(), warnings })
+}
+
 impl Controller {
     pub(super) fn start_reload(&mut self, reply: Reply<ReloadReport>) {
         let Some(path) = self.config_path.clone() else {
             let report = self.report(vec!["there is no configuration file to read again".into()]);
             return answer(reply, Ok(ReloadReport { changed: false, ..report }));
         };
-        let load = tokio::task::spawn_blocking(move || config::load(Path::new(&path)));
+        let (tls, now_s) = (Arc::clone(self.tls.loaded()), self.clock.unix_ms() / 1_000);
+        let load = tokio::task::spawn_blocking(move || read_file(&path, &tls, now_s));
         let known = self.upstreams.known_hosts();
         let read = async move {
-            let config =
-                load.await.map_err(|broken| unread(&broken))?.map_err(|problems| refusal(&problems))?;
-            let answers = first_answers(&config, &known).await;
-            Ok((config, answers))
+            let read = load.await.map_err(|broken| unread(&broken))?;
+            let mut read = read.map_err(|problems| refusal(&problems))?;
+            read.answers = first_answers(&read.config, &known).await;
+            Ok(read)
         };
         #[expect(
             clippy::disallowed_methods,
@@ -190,21 +215,22 @@ impl Controller {
 
     pub(super) fn file_read(&mut self, event: FileEvent) {
         match event.read {
-            Ok((config, answers)) => {
-                self.upstreams.learn(answers);
-                self.apply_file(config, event.reply);
+            Ok(mut read) => {
+                self.upstreams.learn(std::mem::take(&mut read.answers));
+                self.apply_file(read, event.reply);
             }
             Err(refusal) => self.refuse_reload(refusal, event.reply),
         }
     }
 
-    pub(super) fn apply_file(&mut self, config: Config, reply: Reply<ReloadReport>) {
-        if config == self.config {
+    pub(super) fn apply_file(&mut self, read: ReadFile, reply: Reply<ReloadReport>) {
+        if read.config == self.config {
             self.reload_works = true;
-            let report = self.report(Vec::new());
+            self.tls.replace(read.tls);
+            let report = self.report(read.warnings);
             return answer(reply, Ok(ReloadReport { changed: false, ..report }));
         }
-        let prepared = match self.prepare(config) {
+        let prepared = match self.prepare(read) {
             Ok(prepared) => prepared,
             Err(refusal) => return self.refuse_reload(refusal, reply),
         };
@@ -224,7 +250,9 @@ impl Controller {
             let report = self.apply(stored);
             return answer(reply, Ok(report));
         }
-        let mut again = match self.prepare(stored.config) {
+        let tls = stored.tls.unwrap_or_default();
+        let read = ReadFile { config: stored.config, tls, answers: Answers::new(), warnings: Vec::new() };
+        let mut again = match self.prepare(read) {
             Ok(again) => again,
             Err(refusal) => {
                 self.owe_present(&names_of(&stored.changes));
@@ -267,15 +295,22 @@ impl Controller {
         self.saving.start_raise(changes, Raise::Reload(Box::new(prepared), reply), self.clock.now_us());
     }
 
-    fn prepare(&mut self, config: Config) -> Result<Prepared, Refusal> {
+    fn prepare(&mut self, read: ReadFile) -> Result<Prepared, Refusal> {
         let Self { routes, slots, endpoints, clock, .. } = self;
-        prepare(config, Preparing { routes, slots, endpoints, clock })
-            .map_err(|error| Refusal::BadConfig { drawn: error.to_string(), count: 1 })
+        let mut prepared = prepare(read.config, Preparing { routes, slots, endpoints, clock })
+            .map_err(|error| Refusal::BadConfig { drawn: error.to_string(), count: 1 })?;
+        prepared.notes.extend(read.warnings);
+        prepared.tls = Some(read.tls);
+        Ok(prepared)
     }
 
     /// Puts everything new in force.
     fn apply(&mut self, prepared: Prepared) -> ReloadReport {
-        let Prepared { config, table, states, decisions, mut notes, .. } = prepared;
+        let Prepared { config, table, states, decisions, mut notes, tls, .. } = prepared;
+        // Before the table: a worker that is sent to a new upstream must find what to shake hands with.
+        if let Some(tls) = tls {
+            self.tls.replace(tls);
+        }
         self.routes.replace(&config, states, &mut self.slots, &self.shards);
         self.routes.take_budgets(&table);
         let now_us = self.clock.now_us();
@@ -345,9 +380,14 @@ impl Boot {
             ("[store]", self.store != config.store),
             ("[access_log]", self.access_log != config.access_log),
             ("[limits] connections_max", self.connections_max != config.limits.connections_max),
-            ("[[listener]]", self.listeners != config.listeners),
+            ("[[listener]]", !self.listeners.iter().map(fixed).eq(config.listeners.iter().map(fixed))),
         ];
         let note = |(section, _)| format!("{section} has changed and takes effect with the next restart");
         differs.into_iter().filter(|(_, differs)| *differs).map(note).collect()
     }
+}
+
+/// Whether a listener has certificates cannot change, but which ones can.
+fn fixed(listener: &Listener) -> (bool, Listener) {
+    (listener.tls.is_some(), Listener { tls: None, ..listener.clone() })
 }

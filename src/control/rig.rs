@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::clock::Clock;
 use super::command::{Command, PullCord, Refusal, ResetCord, SetWeight};
 use super::controller::{Controller, Event, Start, TICK};
+use super::reload::ReadFile;
 use super::testing::{route, weight};
 use super::view::{CanaryView, RouteView};
 use crate::config::{self, Admin, Config, OnUnhealthy, Route, Upstream, Weight, Workers};
@@ -17,6 +18,7 @@ use crate::metrics::{Outcome, Shards};
 use crate::routing::{EndpointIds, Live, Snapshot, Table};
 use crate::store::record::{Change, RouteRecord};
 use crate::store::{Loaded, Store};
+use crate::tls;
 use crate::upstream::Lookout;
 
 pub(super) const START_MS: i64 = 1_700_000_000_000;
@@ -79,6 +81,7 @@ impl Rig {
             live: Live::new(Snapshot::new(0, Arc::new(table), &[])),
             shards: shards.clone(),
             load: Arc::default(),
+            tls: tls::Keeper::new(Default::default()).0,
             clock: Clock::manual(Arc::clone(&now_us), START_MS),
             lookout: Lookout::unattended().0,
         };
@@ -171,7 +174,8 @@ impl Rig {
     /// As if the file had been read and said this.
     pub(super) fn reload(&mut self, config: Config) -> Answer<super::command::ReloadReport> {
         let (reply, answer) = oneshot::channel();
-        self.controller.apply_file(config, reply);
+        let read = ReadFile { config, tls: Default::default(), answers: Vec::new(), warnings: Vec::new() };
+        self.controller.apply_file(read, reply);
         answer
     }
 

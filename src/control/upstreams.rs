@@ -10,9 +10,10 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::controller::Controller;
-use crate::config::{Config, Dns, DnsName, Health, Upstream};
+use crate::config::tls::{EndpointTls, UpstreamTls};
+use crate::config::{Config, Dns, DnsName, Health, Upstream, UpstreamProtocol};
 use crate::metrics::Shards;
-use crate::routing::{Endpoint, EndpointId, EndpointIds, Usable};
+use crate::routing::{EndpointId, EndpointIds, TlsId, Usable};
 use crate::upstream::ejection::Turn;
 use crate::upstream::lookout::{Check, LookupCounts, Plan};
 use crate::upstream::{Change, CheckCounts, Group, Lookout, News, dns};
@@ -34,6 +35,10 @@ pub(super) struct Upstreams {
 pub(super) struct UpstreamLive {
     pub(super) group: Group,
     fixed: Vec<SocketAddr>,
+    protocol: UpstreamProtocol,
+    tls: Option<Arc<UpstreamTls>>,
+    /// What its endpoints' numbers of TLS mean.
+    ways: HashMap<TlsId, EndpointTls>,
     health: Option<Arc<Health>>,
     pub(super) checks: Arc<CheckCounts>,
 }
@@ -122,19 +127,26 @@ impl Upstreams {
     fn find_members(&mut self, at: usize, with: &mut Counting<'_>) {
         let live = &mut self.list[at];
         let upstream = Arc::clone(&live.group.name);
-        let of_name = |name: &DnsName| -> Vec<SocketAddr> {
+        let of_name = |name: &'_ DnsName| -> Vec<(SocketAddr, Option<Arc<str>>)> {
             let found = self.answers.get(&name.host).and_then(Option::as_ref);
-            found.map_or_else(Vec::new, |list| list.iter().map(|ip| (*ip, name.port).into()).collect())
+            let one = |ip: &IpAddr| ((*ip, name.port).into(), Some(Arc::clone(&name.host)));
+            found.map_or_else(Vec::new, |list| list.iter().map(one).collect())
         };
         let names = &live.group.upkeep().names;
         let resolved = names.iter().all(|name| self.answers.contains_key(&name.host));
-        let all = live.fixed.iter().copied().chain(names.iter().flat_map(of_name));
+        let fixed = live.fixed.iter().map(|address| (*address, None));
+        let all = fixed.chain(names.iter().flat_map(of_name));
         let mut seen = HashSet::new();
-        let all: Vec<_> = all.filter(|address| seen.insert(*address)).take(Upstream::ENDPOINTS_MAX).collect();
-        let mut endpoints = Vec::with_capacity(all.len());
-        for address in all {
-            match with.ids.id(&upstream, address) {
-                Some(id) => endpoints.push(Endpoint { id, address }),
+        let all = all.filter(|(address, _)| seen.insert(*address)).take(Upstream::ENDPOINTS_MAX);
+        let mut endpoints = Vec::new();
+        live.ways.clear();
+        for (address, host) in all {
+            let tls = live.tls.as_ref().map(|tls| EndpointTls::new(tls, host.as_ref()));
+            match with.ids.endpoint(&upstream, address, tls.clone()) {
+                Some(endpoint) => {
+                    live.ways.extend(endpoint.tls.zip(tls));
+                    endpoints.push(endpoint);
+                }
                 None => error!(%upstream, %address, "no number is left for this endpoint: restart to use it"),
             }
         }
@@ -151,7 +163,9 @@ impl Upstreams {
             let Some(health) = &live.health else { continue };
             checks.extend(live.group.members().iter().map(|member| Check {
                 upstream: Arc::clone(&live.group.name),
-                address: member.endpoint.address,
+                endpoint: member.endpoint,
+                tls: member.endpoint.tls.and_then(|tls| live.ways.get(&tls).cloned()),
+                protocol: live.protocol,
                 health: Arc::clone(health),
                 counts: Arc::clone(&live.checks),
             }));
@@ -187,11 +201,15 @@ impl UpstreamLive {
     fn of(file: &Upstream, before: Option<Self>) -> Self {
         let health = file.upkeep.health.clone().map(Arc::new);
         let fixed = file.endpoints.clone();
-        let Some(Self { mut group, checks, .. }) = before else {
-            return Self { group: Group::new(file), fixed, health, checks: Arc::default() };
+        let (protocol, tls) = (file.protocol, file.tls.clone());
+        let (group, checks) = match before {
+            None => (Group::new(file), Arc::default()),
+            Some(Self { mut group, checks, .. }) => {
+                group.reconfigure(file);
+                (group, checks)
+            }
         };
-        group.reconfigure(file);
-        Self { group, fixed, health, checks }
+        Self { group, fixed, protocol, tls, ways: HashMap::new(), health, checks }
     }
 }
 

@@ -14,6 +14,7 @@ use prometheus::proto::{
 use super::load::{self, LoadGauges};
 use super::shard::{self, CODE_SLOTS, Counter, DURATION_BOUNDS_US, Refused};
 use super::slots::SlotName;
+use super::tls::{self, TlsGauges};
 use super::upstream_families::{self, UpstreamGauges};
 use super::{Blame, Outcome, Shards, SlotId, process};
 
@@ -31,6 +32,7 @@ pub struct Gauges {
     pub store_up: bool,
     pub upstreams: UpstreamGauges,
     pub load: LoadGauges,
+    pub tls: TlsGauges,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +71,7 @@ pub fn render(slots: &[(SlotId, SlotName)], shards: &Shards, gauges: &Gauges) ->
     families.extend(of_workers(shards));
     families.extend(upstream_families::families(&gauges.upstreams));
     families.extend(load::families(&gauges.load));
+    families.extend(tls::families(shards, &gauges.tls));
     families.extend(process::families());
     // Encoding a family fails only if it has no metric or no name, and a failing writer is not in play.
     TextEncoder::new().encode_to_string(&families).unwrap_or_default()
@@ -214,7 +217,7 @@ fn of_workers(shards: &Shards) -> Vec<MetricFamily> {
     [downstream, opened, refused, logged, dropped].into_iter().filter_map(Family::done).collect()
 }
 
-fn truth(is: bool) -> f64 {
+pub(super) fn truth(is: bool) -> f64 {
     f64::from(u8::from(is))
 }
 

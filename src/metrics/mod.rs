@@ -11,6 +11,7 @@ pub mod load;
 pub mod outcome;
 pub mod shard;
 pub mod slots;
+pub mod tls;
 pub mod totals;
 pub mod upstream_families;
 

@@ -208,11 +208,20 @@ pub enum Refused {
     Redirected,
     /// Memory is very short.
     Overload,
+    /// On a connection that was opened to another host.
+    Misdirected,
 }
 
 impl Refused {
-    pub const ALL: [Self; 6] =
-        [Self::NoRoute, Self::Denied, Self::BadRequest, Self::SlowHead, Self::Redirected, Self::Overload];
+    pub const ALL: [Self; 7] = [
+        Self::NoRoute,
+        Self::Denied,
+        Self::BadRequest,
+        Self::SlowHead,
+        Self::Redirected,
+        Self::Overload,
+        Self::Misdirected,
+    ];
 
     pub fn label(self) -> &'static str {
         match self {
@@ -222,6 +231,32 @@ impl Refused {
             Self::SlowHead => "slow_head",
             Self::Redirected => "redirected",
             Self::Overload => "overload",
+            Self::Misdirected => "misdirected",
+        }
+    }
+}
+
+/// How a TLS handshake with a client ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    Full,
+    /// By a ticket of an earlier connection.
+    Resumed,
+    /// No common version, no certificate where one is needed, no TLS at all, …
+    Failed,
+    /// Not done within `handshake_timeout`.
+    Timeout,
+}
+
+impl Handshake {
+    pub const ALL: [Self; 4] = [Self::Full, Self::Resumed, Self::Failed, Self::Timeout];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Full => "ok",
+            Self::Resumed => "resumed",
+            Self::Failed => "failed",
+            Self::Timeout => "timeout",
         }
     }
 }
@@ -238,6 +273,7 @@ pub struct Shard {
     /// Lines that did not fit the queue of the access log.
     pub access_log_dropped: Counter,
     pub endpoints: Endpoints,
+    pub handshakes: [Counter; Handshake::ALL.len()],
 }
 
 impl Default for Shard {
@@ -251,6 +287,7 @@ impl Default for Shard {
             refused: Default::default(),
             access_log_dropped: Counter::default(),
             endpoints: Endpoints::default(),
+            handshakes: Default::default(),
         }
     }
 }

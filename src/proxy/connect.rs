@@ -12,6 +12,7 @@ use super::deadline::Deadline;
 use super::error::ProxyError;
 use super::pool::{Join, OwnConnection, SharedConnection, SharedStream, UpstreamConnection};
 use super::stream::Stream;
+use super::tls;
 use super::worker::{BUFFER_BYTES_MAX, Worker};
 use crate::config::UpstreamProtocol;
 use crate::routing::{Decision, EndpointId};
@@ -98,14 +99,17 @@ impl Drop for Opening<'_> {
 
 async fn connect(worker: &Worker, decision: &Decision) -> Result<Stream, ProxyError> {
     let deadline = Deadline::after(&worker.deadlines, decision.timeouts.connect);
-    let socket = deadline
-        .bound(TcpStream::connect(decision.endpoint.address))
-        .await
-        .ok_or(ProxyError::ConnectTimeout)?
-        .map_err(ProxyError::of_connect)?;
+    deadline.bound(reach(worker, decision)).await.ok_or(ProxyError::ConnectTimeout)?
+}
+
+async fn reach(worker: &Worker, decision: &Decision) -> Result<Stream, ProxyError> {
+    let socket = TcpStream::connect(decision.endpoint.address).await.map_err(ProxyError::of_connect)?;
     // Without it a small request can wait for the acknowledgement of the one before.
     socket.set_nodelay(true).map_err(ProxyError::Connect)?;
     // Where a system does not know the option, `response_timeout` sees an upload move in larger steps.
     let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
-    Ok(Stream::Plain(socket))
+    let Some(tls) = decision.endpoint.tls else { return Ok(Stream::Plain(socket)) };
+    let client = worker.tls_client(tls, decision.endpoint.address.ip());
+    let (client, name) = client.ok_or(ProxyError::Gone)?;
+    tls::connect(&client, name, decision.protocol, socket).await
 }

@@ -20,6 +20,10 @@ pub(super) enum ProxyError {
     Overflow,
     #[error("this proxy cannot open a connection just now")]
     Local(#[source] io::Error),
+    #[error("the upstream's TLS cannot be trusted or understood")]
+    Handshake(#[source] io::Error),
+    #[error("this upstream has just been taken out")]
+    Gone,
     #[error("the upstream did not accept the connection in time")]
     ConnectTimeout,
     #[error("the upstream did not answer in time")]
@@ -51,9 +55,9 @@ pub(super) enum ProxyError {
 impl ProxyError {
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::Connect(_) => Outcome::ConnectError,
+            Self::Connect(_) | Self::Handshake(_) => Outcome::ConnectError,
             Self::Overflow => Outcome::Overflow,
-            Self::Local(_) => Outcome::Internal,
+            Self::Local(_) | Self::Gone => Outcome::Internal,
             Self::ConnectTimeout => Outcome::ConnectTimeout,
             Self::ResponseTimeout | Self::RequestTimeout => Outcome::ResponseTimeout,
             Self::Reset(_) => Outcome::Reset,
@@ -71,13 +75,14 @@ impl ProxyError {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Connect(_)
+            | Self::Handshake(_)
             | Self::Reset(_)
             | Self::Protocol(_)
             | Self::UnaskedUpgrade
             | Self::ForeignCoding
             | Self::Flood
             | Self::Unsendable => StatusCode::BAD_GATEWAY,
-            Self::Local(_) | Self::Overflow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Local(_) | Self::Gone | Self::Overflow => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout | Self::ResponseTimeout | Self::RequestTimeout | Self::CallDeadline => {
                 StatusCode::GATEWAY_TIMEOUT
             }

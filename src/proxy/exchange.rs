@@ -295,7 +295,8 @@ async fn send(
             // Not if it comes back unsent from another connection.
             let is_written = request.version() == Version::HTTP_2;
             let asks = request.headers().contains_key(header::UPGRADE) || request.method() == Method::CONNECT;
-            if !is_written && !headers::write_for_http2(&mut request, Scheme::HTTP) {
+            let scheme = if decision.endpoint.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+            if !is_written && !headers::write_for_http2(&mut request, scheme) {
                 return Err(Failed::Unsendable);
             }
             if asks {

@@ -29,6 +29,7 @@ mod replay;
 mod rescue;
 mod retry;
 mod stream;
+mod tls;
 mod total;
 mod trace;
 mod tunnel;

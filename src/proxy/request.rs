@@ -33,7 +33,7 @@ use super::total::Total;
 use super::tunnel::{self, Tunnel};
 use super::websocket::{self, Asked};
 use super::worker::Worker;
-use super::{clock, grpc, headers, http2_head, no_endpoint, trace};
+use super::{clock, grpc, headers, http2_head, no_endpoint, tls, trace};
 use crate::config::UpstreamProtocol;
 use crate::metrics::load::Pressure;
 use crate::metrics::shard::Refused;
@@ -86,6 +86,12 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
     let refuse = |reason, line, response| refused(worker, started, reason, line, response);
     if let Some(fault) = fault {
         return refuse(Refused::BadRequest, line, closing(answer(StatusCode::BAD_REQUEST, fault)));
+    }
+    if let Some(session) = &downstream.session
+        && !session.may_ask(view.host)
+    {
+        let response = answer(StatusCode::MISDIRECTED_REQUEST, "this connection was opened to another host");
+        return refuse(Refused::Misdirected, line, response);
     }
     let Decided { answer: answered, holds } = worker.decide(&view, |snapshot, answer| {
         if let Some(line) = &mut line {
@@ -209,6 +215,7 @@ fn prepare(
     let (mut parts, incoming) = request.into_parts();
     let hints = (parts.version == Version::HTTP_11).then(|| downstream.hints.clone());
     headers::prepare_request(&mut parts, downstream, || request_id(worker.random_u64(), worker.random_u64()));
+    tls::put_identity(worker, downstream.session.as_ref(), &mut parts.headers);
     if downstream.listener.trace && trace::id_of(&parts.headers).is_none() {
         trace::begin(&mut parts.headers, || worker.random_u64());
     }

@@ -11,7 +11,6 @@ use tokio_rustls::TlsStream;
 
 pub(super) enum Stream {
     Plain(TcpStream),
-    #[expect(dead_code, reason = "until the handshake is here")]
     Tls(Box<TlsStream<TcpStream>>),
 }
 

@@ -1,7 +1,7 @@
 //! One data-plane thread: a current-thread runtime, its own sockets, pools, dice, shard. Nothing is shared with
 //! other workers but the live snapshot.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::ServerName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_local;
@@ -27,7 +28,8 @@ use crate::metrics::Shard;
 use crate::metrics::load::Pressure;
 use crate::metrics::shard::Refused;
 use crate::routing::live::Reader;
-use crate::routing::{self, Answer, Decided, Dice, Live, Snapshot, View};
+use crate::routing::{self, Answer, Decided, Dice, Live, Snapshot, TlsId, View};
+use crate::tls::{Client, Material};
 
 /// What hyper may keep of one connection, each way: a client that does not read must not cost a megabyte. Also the
 /// largest head, of a request and of an answer.
@@ -62,6 +64,8 @@ pub struct Setup {
     pub shard: Arc<Shard>,
     pub admission: Arc<Admission>,
     pub listeners: Vec<(Listener, std::net::TcpListener)>,
+    /// What to shake hands with; the latest holds.
+    pub tls: watch::Receiver<Arc<Material>>,
     pub phase: watch::Receiver<Phase>,
     /// When the process started: counters tell times from here.
     pub epoch: Instant,
@@ -72,6 +76,7 @@ pub struct Setup {
 
 pub(super) struct Worker {
     live: RefCell<Reader>,
+    tls: RefCell<Arc<Material>>,
     dice: RefCell<Dice>,
     pub(super) pools: Pools,
     pub(super) budgets: Budgets,
@@ -109,6 +114,21 @@ impl Worker {
         }
     }
 
+    /// What to shake hands with from now on.
+    pub(super) fn tls(&self) -> Ref<'_, Arc<Material>> {
+        self.tls.borrow()
+    }
+
+    /// How an endpoint is spoken to over TLS, and its name. `None`: it has gone since it was chosen.
+    pub(super) fn tls_client(
+        &self,
+        tls: TlsId,
+        address: IpAddr,
+    ) -> Option<(Arc<Client>, ServerName<'static>)> {
+        let mut live = self.live.borrow_mut();
+        self.tls.borrow().client(live.snapshot().table().tls(tls)?, address)
+    }
+
     /// For request ids; needs no repeatable seed.
     pub(super) fn random_u64(&self) -> u64 {
         self.ids.borrow_mut().u64(..)
@@ -140,6 +160,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
     runtime.block_on(async {
         let worker = Rc::new(Worker {
             live: RefCell::new(setup.live.reader()),
+            tls: RefCell::new(Arc::clone(&setup.tls.borrow())),
             dice: RefCell::new(Dice::new(setup.seed)),
             pools: Pools::default(),
             budgets: Budgets::default(),
@@ -158,6 +179,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
         spawn_local(Rc::clone(&worker.deadlines).run());
         spawn_local(Rc::clone(&worker.connection_deadlines).run());
         spawn_local(sweep(Rc::clone(&worker)));
+        spawn_local(follow_tls(Rc::clone(&worker), setup.tls));
         let mut accepting = Vec::new();
         for (listener, socket) in setup.listeners {
             let socket = TcpListener::from_std(socket)?;
@@ -192,6 +214,14 @@ async fn follow_phase(worker: &Rc<Worker>, mut phase: watch::Receiver<Phase>) {
         }
         worker.connection_deadlines.wake_all();
     });
+}
+
+/// Ends when the control thread does; what was there last holds on.
+async fn follow_tls(worker: Rc<Worker>, mut tls: watch::Receiver<Arc<Material>>) {
+    while tls.changed().await.is_ok() {
+        let next = Arc::clone(&tls.borrow_and_update());
+        *worker.tls.borrow_mut() = next;
+    }
 }
 
 async fn drain(worker: &Worker) {

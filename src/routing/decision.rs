@@ -161,7 +161,13 @@ pub struct EndpointId(pub u32);
 pub struct Endpoint {
     pub id: EndpointId,
     pub address: SocketAddr,
+    /// `None`: cleartext.
+    pub tls: Option<TlsId>,
 }
+
+/// How endpoints are spoken to over TLS; [`super::Table::tls`] says it. Of the life of the process, as [`EndpointId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TlsId(pub u32);
 
 /// Those of the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

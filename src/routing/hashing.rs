@@ -83,7 +83,7 @@ mod tests {
     fn endpoints(count: u32) -> Vec<(Endpoint, u8)> {
         let endpoint = |n: u32| {
             let ip = std::net::Ipv4Addr::from(0x0A00_0000 + n);
-            (Endpoint { id: EndpointId(n), address: (ip, 9_000).into() }, WHOLE_PART)
+            (Endpoint { id: EndpointId(n), address: (ip, 9_000).into(), tls: None }, WHOLE_PART)
         };
         (0..count).map(endpoint).collect()
     }

@@ -37,7 +37,7 @@ mod testing;
 pub use decide::decide;
 pub use decision::{
     Answer, Decided, Decision, Endpoint, EndpointId, Fallback, Missed, Names, NoEndpoint, Place, Share,
-    Timeouts, View, Why,
+    Timeouts, TlsId, View, Why,
 };
 pub use dice::Dice;
 pub use endpoint_ids::EndpointIds;

@@ -6,8 +6,10 @@
 //! name it.
 
 use std::collections::HashMap;
+use std::iter;
 use std::sync::Arc;
 
+use crate::config::tls::EndpointTls;
 use crate::config::{
     self, Balance, Config, Policy, Rescue, Retry, StickyKey, Upgrade, Upstream, UpstreamProtocol,
 };
@@ -19,7 +21,7 @@ use super::harm::{HarmBudget, Limit};
 use super::hash::Map;
 use super::matcher::{self, Index};
 use super::overrides::{self, Rule};
-use super::{Endpoint, Names, Timeouts, Usable, View, paths, sticky};
+use super::{Endpoint, Names, Timeouts, TlsId, Usable, View, paths, sticky};
 
 #[derive(Debug)]
 pub struct Table {
@@ -28,6 +30,8 @@ pub struct Table {
     /// In the order of the file's upstreams.
     groups: Box<[Arc<Group>]>,
     by_name: Map<Arc<str>, usize>,
+    /// Also of endpoints that are still to be found in DNS.
+    tls: Map<TlsId, EndpointTls>,
 }
 
 /// One route.
@@ -89,8 +93,10 @@ pub enum TableError {
     )]
     TooManySlots { route: Arc<str> },
     #[error(
-        "upstream \"{upstream}\": the life of this process has seen {max} endpoints; restart to add more",
-        max = u32::MAX
+        "upstream \"{upstream}\": the life of this process has seen {max} endpoints, or {tls} ways of TLS to them; \
+         restart to add more",
+        max = u32::MAX,
+        tls = EndpointIds::TLS_MAX
     )]
     TooManyEndpoints { upstream: Arc<str> },
     #[error("route \"{route}\": names upstream \"{upstream}\", which does not exist")]
@@ -125,12 +131,13 @@ impl Table {
     ) -> Result<Self, TableError> {
         let index = Index::build(&config.routes)?;
         let groups = groups(&config.upstreams, endpoints)?;
+        let tls = tls(&config.upstreams, endpoints)?;
         let routes = config.routes.iter().map(|route| entry(route, &groups, slots, endpoints));
         let routes = routes.collect::<Result<Box<[Entry]>, TableError>>()?;
         endpoints.keep_only(&config.upstreams);
         let by_name = routes.iter().enumerate().map(|(at, route)| (Arc::clone(&route.name), at)).collect();
         let groups = config.upstreams.iter().filter_map(|upstream| groups.get(&*upstream.name));
-        Ok(Self { index, routes, groups: groups.map(Arc::clone).collect(), by_name })
+        Ok(Self { index, routes, groups: groups.map(Arc::clone).collect(), by_name, tls })
     }
 
     /// In file order.
@@ -151,6 +158,11 @@ impl Table {
     /// The place of the route in [`Table::routes`].
     pub fn route_index(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
+    }
+
+    /// Whom to trust at such an endpoint, and as whom to come. `None`: no upstream speaks so any more.
+    pub fn tls(&self, id: TlsId) -> Option<&EndpointTls> {
+        self.tls.get(&id)
     }
 
     /// The place of the route that matches.
@@ -174,14 +186,27 @@ fn groups<'a>(upstreams: &'a [Upstream], ids: &mut EndpointIds) -> Result<Groups
     upstreams.iter().enumerate().map(group).collect()
 }
 
+/// How fixed endpoints are spoken to, and those of each name.
+fn tls(upstreams: &[Upstream], ids: &mut EndpointIds) -> Result<Map<TlsId, EndpointTls>, TableError> {
+    let mut all = Map::default();
+    for upstream in upstreams {
+        let Some(tls) = &upstream.tls else { continue };
+        let hosts = upstream.upkeep.names.iter().map(|name| Some(&name.host));
+        for tls in iter::once(None).chain(hosts).map(|host| EndpointTls::new(tls, host)) {
+            let id = ids.tls(tls.clone());
+            all.insert(id.ok_or_else(|| too_many(upstream))?, tls);
+        }
+    }
+    Ok(all)
+}
+
 fn group(upstream: &Upstream, index: usize, ids: &mut EndpointIds) -> Result<Group, TableError> {
     if upstream.endpoints.is_empty() && upstream.upkeep.names.is_empty() {
         return Err(TableError::NoEndpoints { upstream: Arc::clone(&upstream.name) });
     }
     let endpoints = upstream.endpoints.iter().map(|address| {
-        let id = ids.id(&upstream.name, *address);
-        let id = id.ok_or_else(|| TableError::TooManyEndpoints { upstream: Arc::clone(&upstream.name) })?;
-        Ok(Endpoint { id, address: *address })
+        let tls = upstream.tls.as_ref().map(|tls| EndpointTls::new(tls, None));
+        ids.endpoint(&upstream.name, *address, tls).ok_or_else(|| too_many(upstream))
     });
     let endpoints: Box<[Endpoint]> = endpoints.collect::<Result<_, TableError>>()?;
     let elsewhere = endpoints.len() > 1 || !upstream.upkeep.names.is_empty();
@@ -203,6 +228,10 @@ fn group(upstream: &Upstream, index: usize, ids: &mut EndpointIds) -> Result<Gro
             idle: upstream.idle_timeout,
         },
     })
+}
+
+fn too_many(upstream: &Upstream) -> TableError {
+    TableError::TooManyEndpoints { upstream: Arc::clone(&upstream.name) }
 }
 
 fn entry(

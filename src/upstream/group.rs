@@ -101,9 +101,11 @@ impl Group {
         let old = std::mem::take(&mut self.members);
         let mut old: HashMap<SocketAddr, Member> =
             old.into_iter().map(|member| (member.endpoint.address, member)).collect();
+        // With another number it is another one: spoken to in another way, and counted anew.
+        let same = |member: &Member, endpoint| member.endpoint == endpoint;
         let member = |endpoint: Endpoint| match old.remove(&endpoint.address) {
-            Some(member) => Member { endpoint, ..member },
-            None => Member {
+            Some(member) if same(&member, endpoint) => member,
+            _ => Member {
                 endpoint,
                 healthy: None,
                 passive: Passive::starting(now_us, totals(endpoint.id)),

@@ -17,10 +17,13 @@ use tokio::task::{AbortHandle, spawn_local};
 use tracing::{error, info, warn};
 
 use super::dns;
-use super::probe::{self, Found};
+use super::probe::{self, Found, Greeting};
 use super::standing::Standing;
-use crate::config::{Dns, Health};
+use crate::config::tls::EndpointTls;
+use crate::config::{Dns, Health, UpstreamProtocol};
 use crate::metrics::shard::Counter;
+use crate::routing::Endpoint;
+use crate::tls::Material;
 
 /// Checks at one time: each has a socket. Further ones wait their turn.
 const CHECKS_MAX: usize = 512;
@@ -43,7 +46,10 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub struct Check {
     pub upstream: Arc<str>,
-    pub address: SocketAddr,
+    pub endpoint: Endpoint,
+    /// `None`: cleartext.
+    pub tls: Option<EndpointTls>,
+    pub protocol: UpstreamProtocol,
     pub health: Arc<Health>,
     pub counts: Arc<CheckCounts>,
 }
@@ -77,12 +83,13 @@ pub struct Lookout {
 }
 
 impl Lookout {
-    pub fn start() -> io::Result<(Self, JoinHandle<()>)> {
+    /// `tls`: what to shake hands with; the latest holds.
+    pub fn start(tls: watch::Receiver<Arc<Material>>) -> io::Result<(Self, JoinHandle<()>)> {
         let (lookout, plans, news) = Self::unattended();
         let watch = move || {
             let mut runtime = tokio::runtime::Builder::new_current_thread();
             match runtime.enable_all().build_local(Default::default()) {
-                Ok(runtime) => runtime.block_on(Watch::new(news).follow(plans)),
+                Ok(runtime) => runtime.block_on(Watch::new(news, tls).follow(plans)),
                 Err(error) => error!(%error, "endpoints are neither checked nor looked up"),
             }
         };
@@ -111,17 +118,26 @@ impl Lookout {
 }
 
 struct Watch {
-    checks: HashMap<(Arc<str>, SocketAddr), (Arc<Health>, AbortHandle)>,
+    checks: HashMap<(Arc<str>, SocketAddr), (Check, AbortHandle)>,
     names: HashMap<Arc<str>, AbortHandle>,
     dns: Dns,
     news: mpsc::Sender<News>,
     turns: Rc<Semaphore>,
+    tls: watch::Receiver<Arc<Material>>,
+}
+
+impl Check {
+    /// The endpoint, what it is asked, and how: a check that differs begins anew.
+    fn asks_like(&self, other: &Self) -> bool {
+        let key = |check: &Self| (check.endpoint, check.protocol);
+        key(self) == key(other) && self.tls == other.tls && self.health == other.health
+    }
 }
 
 impl Watch {
-    fn new(news: mpsc::Sender<News>) -> Self {
+    fn new(news: mpsc::Sender<News>, tls: watch::Receiver<Arc<Material>>) -> Self {
         let turns = Rc::new(Semaphore::new(CHECKS_MAX));
-        Self { checks: HashMap::new(), names: HashMap::new(), dns: Dns::default(), news, turns }
+        Self { checks: HashMap::new(), names: HashMap::new(), dns: Dns::default(), news, turns, tls }
     }
 
     async fn follow(mut self, mut plans: watch::Receiver<Arc<Plan>>) {
@@ -135,12 +151,13 @@ impl Watch {
     fn follow_checks(&mut self, plan: &Plan) {
         let mut old = std::mem::take(&mut self.checks);
         for check in &plan.checks {
-            let key = (Arc::clone(&check.upstream), check.address);
-            let goes_on = old.get(&key).is_some_and(|(health, _)| *health == check.health);
+            let key = (Arc::clone(&check.upstream), check.endpoint.address);
+            let goes_on = old.get(&key).is_some_and(|(before, _)| before.asks_like(check));
             let kept = if goes_on { old.remove(&key) } else { None };
             let task = kept.unwrap_or_else(|| {
-                let task = check_for_ever(check.clone(), Rc::clone(&self.turns), self.news.clone());
-                (Arc::clone(&check.health), spawn_local(task).abort_handle())
+                let (turns, news, tls) = (Rc::clone(&self.turns), self.news.clone(), self.tls.clone());
+                let task = check_for_ever(check.clone(), turns, news, tls);
+                (check.clone(), spawn_local(task).abort_handle())
             });
             self.checks.insert(key, task);
         }
@@ -167,13 +184,28 @@ impl Watch {
     }
 }
 
-async fn check_for_ever(check: Check, turns: Rc<Semaphore>, news: mpsc::Sender<News>) {
-    let Check { upstream, address, health, counts } = check;
+async fn check_for_ever(
+    check: Check,
+    turns: Rc<Semaphore>,
+    news: mpsc::Sender<News>,
+    material: watch::Receiver<Arc<Material>>,
+) {
+    let Check { upstream, endpoint: Endpoint { address, .. }, tls, protocol, health, counts } = check;
     let mut standing = Standing::default();
     tokio::time::sleep(health.interval.min(SPREAD_MAX).mul_f64(fastrand::f64())).await;
     loop {
         let Ok(turn) = turns.acquire().await else { return };
-        let found = probe::check(address, &health).await;
+        let found = match &tls {
+            None => probe::check(address, &health, None).await,
+            Some(tls) => {
+                let client = material.borrow().client(tls, address.ip());
+                match client.map(|(client, name)| Greeting::new(&client, name, &health.probe, protocol)) {
+                    Some(greeting) => probe::check(address, &health, Some(greeting)).await,
+                    // What spoke so has gone, and this check with the next plan.
+                    None => return,
+                }
+            }
+        };
         drop(turn);
         let passed = found == Found::Passed;
         match found {

@@ -8,16 +8,23 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::uri::PathAndQuery;
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-use crate::config::{Health, Probe};
+use crate::config::{Health, Probe, UpstreamProtocol};
+use crate::tls::{ALPN_H2, Client};
 
 const AGENT: HeaderValue = HeaderValue::from_static("andon-health");
 /// Of the head of an answer.
@@ -34,23 +41,71 @@ pub enum Found {
     Nothing,
 }
 
+/// The TLS of one check.
+pub struct Greeting {
+    config: Arc<ClientConfig>,
+    http2: bool,
+    name: ServerName<'static>,
+}
+
+impl Greeting {
+    /// `protocol`: what requests speak, for a check that asks nothing itself.
+    pub fn new(
+        client: &Client,
+        name: ServerName<'static>,
+        probe: &Probe,
+        protocol: UpstreamProtocol,
+    ) -> Self {
+        let http2 = match probe {
+            Probe::Http { .. } => false,
+            Probe::Grpc { .. } => true,
+            Probe::Tcp => protocol == UpstreamProtocol::Http2,
+        };
+        let config = if http2 { &client.http2 } else { &client.http1 };
+        Self { config: Arc::clone(config), http2, name }
+    }
+
+    /// As for a request: a server that does not agree to HTTP/2 does not serve those who speak it.
+    async fn greet(self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+        let stream = TlsConnector::from(self.config).connect(self.name, stream).await.ok()?;
+        let agreed = stream.get_ref().1.alpn_protocol() == Some(ALPN_H2);
+        (agreed || !self.http2).then_some(stream)
+    }
+}
+
 /// Must run where `spawn_local` works. Takes no longer than the timeout.
-pub async fn check(address: SocketAddr, health: &Health) -> Found {
+pub async fn check(address: SocketAddr, health: &Health, tls: Option<Greeting>) -> Found {
     let asked = async {
         let stream = match connect(address).await {
             Ok(stream) => stream,
             Err(error) if is_our_shortage(&error) => return Found::Nothing,
             Err(_) => return Found::Failed,
         };
-        let passed = match &health.probe {
-            Probe::Tcp => Some(true),
-            Probe::Http { path, host, statuses } => http(stream, address, path, host, statuses).await,
-            Probe::Grpc { service, host } => grpc(stream, address, service, host).await,
+        let passed = match tls {
+            None => ask(stream, address, &health.probe, &Scheme::HTTP).await,
+            Some(greeting) => match greeting.greet(stream).await {
+                Some(stream) => ask(stream, address, &health.probe, &Scheme::HTTPS).await,
+                None => None,
+            },
         };
         if passed == Some(true) { Found::Passed } else { Found::Failed }
     };
     tokio::time::timeout(health.timeout, asked).await.unwrap_or(Found::Failed)
 }
+
+/// `None`: no answer that could be read.
+async fn ask(stream: impl Duplex, address: SocketAddr, probe: &Probe, scheme: &Scheme) -> Option<bool> {
+    match probe {
+        Probe::Tcp => Some(true),
+        Probe::Http { path, host, statuses } => http(stream, address, path, host, statuses).await,
+        Probe::Grpc { service, host } => grpc(stream, address, service, host, scheme).await,
+    }
+}
+
+/// In clear, or inside TLS.
+trait Duplex: AsyncRead + AsyncWrite + Unpin + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Duplex for S {}
 
 /// The one place where a check connects.
 async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
@@ -69,9 +124,8 @@ fn is_our_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | EADDRNOTAVAIL | ENOBUFS))
 }
 
-/// `None`: no answer that could be read.
 async fn http(
-    stream: TcpStream,
+    stream: impl Duplex,
     address: SocketAddr,
     path: &PathAndQuery,
     host: &Option<HeaderValue>,
@@ -89,17 +143,18 @@ async fn http(
     Some(statuses.iter().any(|range| range.contains(&status)))
 }
 
-/// HTTP/2 with prior knowledge.
+/// HTTP/2: with prior knowledge, or as TLS has agreed.
 async fn grpc(
-    stream: TcpStream,
+    stream: impl Duplex,
     address: SocketAddr,
     service: &str,
     host: &Option<HeaderValue>,
+    scheme: &Scheme,
 ) -> Option<bool> {
     let handshake = http2::handshake(LocalExecutor, TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.ok()?;
     let host = host_of(host, address)?;
-    let uri = Uri::builder().scheme("http").authority(host.as_bytes()).path_and_query(GRPC_PATH);
+    let uri = Uri::builder().scheme(scheme.clone()).authority(host.as_bytes()).path_and_query(GRPC_PATH);
     let mut request = Request::new(Full::new(grpc_question(service)?));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.build().ok()?;

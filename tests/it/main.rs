@@ -68,6 +68,8 @@ mod streams;
 #[cfg(test)]
 mod survival;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod tracing;
 #[cfg(test)]
 mod websocket;

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use super::super::deadline::Deadline;
 use super::super::stream::Stream;
+use super::super::tls::{self, Session};
 use super::super::worker::{DRAIN_IDLE, Worker};
 use super::REQUEST_TIMEOUT;
 use crate::config::Listener;
@@ -36,6 +37,8 @@ pub(super) struct Greeted {
     /// Read already; the protocol has not seen it.
     pub(super) first: Bytes,
     pub(super) peer: SocketAddr,
+    /// `None`: cleartext.
+    pub(super) session: Option<Session>,
 }
 
 /// `None`: the client said nothing in time, or left.
@@ -45,6 +48,11 @@ pub(super) async fn greet(
     socket: TcpStream,
     peer: SocketAddr,
 ) -> Option<Greeted> {
+    if listener.tls.is_some() {
+        let (stream, session) = tls::accept(worker, listener, socket).await?;
+        let protocol = if session.http2 { Protocol::Http2 } else { Protocol::Http1 };
+        return Some(Greeted { stream, protocol, first: Bytes::new(), peer, session: Some(session) });
+    }
     let mut deadline = Deadline::after(&worker.connection_deadlines, listener.header_timeout);
     let mut first = Vec::new();
     let mut filled = 0;
@@ -77,7 +85,7 @@ pub(super) async fn greet(
     match protocol {
         Ok(protocol) => {
             let first = Bytes::copy_from_slice(&first);
-            Some(Greeted { stream: Stream::Plain(socket), protocol, first, peer })
+            Some(Greeted { stream: Stream::Plain(socket), protocol, first, peer, session: None })
         }
         Err(error) => {
             if error.kind() == io::ErrorKind::TimedOut && filled > 0 {

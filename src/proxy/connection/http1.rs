@@ -69,6 +69,10 @@ async fn close(downstream: &Downstream, mut stream: Stream, ended: bool) {
     if downstream.reset.get() || (cut && downstream.ends_by_close.get()) {
         return stream.reset();
     }
+    if downstream.session.is_some() && (cut || downstream.broken_off.get()) {
+        // TLS has an end of its own, `close_notify`, and is not said to have come to it.
+        return;
+    }
     let last = async {
         if !ended {
             if downstream.stage.get() == Stage::Head {

@@ -16,7 +16,7 @@ use http::{HeaderValue, Version};
 use tokio::net::TcpStream;
 
 use super::deadline::Deadline;
-use super::stream::Stream;
+use super::tls::Session;
 use super::tunnel::Tunnel;
 use super::worker::Worker;
 use super::{early, request};
@@ -52,6 +52,8 @@ pub(super) struct Downstream {
     pub(super) listener: Rc<Listener>,
     pub(super) peer: SocketAddr,
     pub(super) peer_trusted: bool,
+    /// What the handshake has settled. `None`: cleartext.
+    pub(super) session: Option<Session>,
     protocol: Protocol,
     pub(super) scheme: Scheme,
     /// The peer's address as a header value, made once.
@@ -70,6 +72,8 @@ pub(super) struct Downstream {
     ends_by_close: Cell<bool>,
     /// The answer broke off where only a reset can tell the client so.
     reset: Cell<bool>,
+    /// An answer broke off.
+    broken_off: Cell<bool>,
 }
 
 impl Downstream {
@@ -136,6 +140,7 @@ impl Busy {
     /// the connection would look whole, so the connection is reset instead of closed.
     pub(super) fn broken_off(&self) {
         self.0.reset.set(self.0.ends_by_close.get());
+        self.0.broken_off.set(true);
     }
 }
 
@@ -156,9 +161,10 @@ pub(super) async fn serve(worker: Rc<Worker>, listener: Rc<Listener>, socket: Tc
         return;
     }
     let Some(greeted) = greet(&worker, &listener, socket, peer).await else { return };
-    let (downstream, hints) = open(worker, listener, &greeted);
-    let io = Socket::new(greeted.stream, greeted.first, Rc::clone(&downstream), hints);
-    match greeted.protocol {
+    let Greeted { stream, protocol, first, peer, session } = greeted;
+    let (downstream, hints) = open(worker, listener, peer, protocol, session);
+    let io = Socket::new(stream, first, Rc::clone(&downstream), hints);
+    match protocol {
         Protocol::Http1 => http1::serve(downstream, io).await,
         Protocol::Http2 => http2::serve(downstream, io).await,
     }
@@ -167,9 +173,10 @@ pub(super) async fn serve(worker: Rc<Worker>, listener: Rc<Listener>, socket: Tc
 fn open(
     worker: Rc<Worker>,
     listener: Rc<Listener>,
-    greeted: &Greeted,
+    peer: SocketAddr,
+    protocol: Protocol,
+    session: Option<Session>,
 ) -> (Rc<Downstream>, Receiver<Box<[u8]>>) {
-    let peer = greeted.peer;
     let (hints, receiver) = sync_channel(early::HINTS_MAX);
     let watch = Deadline::after(&worker.connection_deadlines, listener.header_timeout);
     let peer_trusted = trusts(&listener, peer.ip());
@@ -180,11 +187,9 @@ fn open(
         listener,
         peer,
         peer_trusted,
-        protocol: greeted.protocol,
-        scheme: match greeted.stream {
-            Stream::Plain(_) => Scheme::HTTP,
-            Stream::Tls(_) => Scheme::HTTPS,
-        },
+        protocol,
+        scheme: if session.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
+        session,
         forwarded_for: address.expect("an IP address is a valid header value"),
         hints,
         stage: Cell::new(Stage::Idle),
@@ -195,6 +200,7 @@ fn open(
         tunnel: RefCell::new(None),
         ends_by_close: Cell::new(false),
         reset: Cell::new(false),
+        broken_off: Cell::new(false),
     };
     (Rc::new(downstream), receiver)
 }

@@ -115,9 +115,13 @@ impl Write for Socket {
         Pin::new(&mut self.io).poll_flush(context)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // `close` ends the socket: it knows whether the end is a good one.
-        Poll::Ready(Ok(()))
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.downstream.protocol {
+            // `close` ends the socket: it knows whether the end is a good one.
+            Protocol::Http1 => Poll::Ready(Ok(())),
+            // Each stream has told its own.
+            Protocol::Http2 => Pin::new(&mut self.io).poll_shutdown(context),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -9,6 +9,7 @@ fn endpoints(count: u16) -> Vec<Endpoint> {
     let endpoint = |port| Endpoint {
         id: EndpointId(u32::from(port)),
         address: std::net::SocketAddr::from(([127, 0, 0, 1], port)),
+        tls: None,
     };
     (0..count).map(endpoint).collect()
 }

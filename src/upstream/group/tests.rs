@@ -25,7 +25,7 @@ fn checked(panic: &str) -> Upkeep {
 }
 
 fn endpoint(n: u32) -> Endpoint {
-    Endpoint { id: EndpointId(n), address: address(n) }
+    Endpoint { id: EndpointId(n), address: address(n), tls: None }
 }
 
 fn address(n: u32) -> SocketAddr {

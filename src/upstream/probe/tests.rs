@@ -58,7 +58,7 @@ async fn asked(health: &Health, answer: &'static str) -> (Found, String) {
         stream.write_all(answer.as_bytes()).await.unwrap();
         String::from_utf8(head).unwrap()
     });
-    let found = check(address, health).await;
+    let found = check(address, health, None).await;
     (found, serve.await.unwrap())
 }
 
@@ -98,11 +98,11 @@ fn a_connection_is_enough_for_tcp_and_no_connection_is_not() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        assert_eq!(check(address, &health(Probe::Tcp)).await, Found::Passed);
+        assert_eq!(check(address, &health(Probe::Tcp), None).await, Found::Passed);
         drop(listener);
-        assert_eq!(check(address, &health(Probe::Tcp)).await, Found::Failed);
-        assert_eq!(check(address, &http(200..=200)).await, Found::Failed);
-        assert_eq!(check(address, &grpc("")).await, Found::Failed);
+        assert_eq!(check(address, &health(Probe::Tcp), None).await, Found::Failed);
+        assert_eq!(check(address, &http(200..=200), None).await, Found::Failed);
+        assert_eq!(check(address, &grpc(""), None).await, Found::Failed);
     });
 }
 
@@ -112,7 +112,7 @@ fn silence_is_a_failure_when_the_time_is_up() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Health { timeout: Duration::from_millis(50), ..http(200..=200) };
-        assert_eq!(check(address, &health).await, Found::Failed);
+        assert_eq!(check(address, &health, None).await, Found::Failed);
     });
 }
 
@@ -139,7 +139,7 @@ async fn grpc_asked(service: &str, message: &'static [u8], status: &'static str)
         // It ends when the check hangs up.
         let _ = Builder::new(LocalExecutor).serve_connection(TokioIo::new(stream), answer).await;
     });
-    let found = check(address, &grpc(service)).await;
+    let found = check(address, &grpc(service), None).await;
     (found, question.take())
 }
 

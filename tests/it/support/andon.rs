@@ -24,7 +24,7 @@ pub(crate) struct Site {
     pub(crate) address: String,
     pub(crate) workers: usize,
     /// More keys of the listener.
-    pub(crate) listener: &'static str,
+    pub(crate) listener: String,
 }
 
 impl Site {
@@ -33,9 +33,14 @@ impl Site {
         Self::with_listener("", body)
     }
 
-    pub(crate) fn with_listener(listener: &'static str, body: &str) -> Self {
+    pub(crate) fn with_listener(listener: impl Into<String>, body: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("andon-test-").tempdir().expect("a temporary directory");
-        let site = Self { dir: Rc::new(dir), address: "127.0.0.1:0".to_owned(), workers: 1, listener };
+        let site = Self {
+            dir: Rc::new(dir),
+            address: "127.0.0.1:0".to_owned(),
+            workers: 1,
+            listener: listener.into(),
+        };
         site.write(body);
         site
     }
@@ -62,7 +67,7 @@ impl Site {
         self.dir.path().join("andon.db")
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.dir.path().join("andon.toml")
     }
 

@@ -6,17 +6,18 @@ use super::lexer::{Kind, Token};
 use super::{Complaint, File, lines_of};
 
 /// A folder of `src`, and the paths from the crate root that it may name besides its own.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("config", &[]),
     ("metrics", &["config"]),
     ("routing", &["config", "metrics"]),
+    ("tls", &["config", "metrics"]),
     ("immune", &["config", "metrics"]),
     ("release", &["config", "metrics"]),
     ("store", &["config", "metrics", "release"]),
-    ("upstream", &["config", "metrics", "routing"]),
-    ("proxy", &["config", "metrics", "routing", "upstream"]),
+    ("upstream", &["config", "metrics", "routing", "tls"]),
+    ("proxy", &["config", "metrics", "routing", "tls", "upstream"]),
     ("notify", &["config", "store::record"]),
-    ("control", &["config", "immune", "metrics", "notify", "release", "routing", "store", "upstream"]),
+    ("control", &["config", "immune", "metrics", "notify", "release", "routing", "store", "tls", "upstream"]),
     ("admin", &["config", "control", "metrics", "store::record"]),
 ];
 
