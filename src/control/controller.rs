@@ -113,7 +113,7 @@ pub(super) enum Event {
     /// The save under way is back.
     Saved(Result<(), String>),
     /// The file has been read.
-    File(FileEvent),
+    File(Box<FileEvent>),
     /// The text of `/metrics` has been drawn and sent.
     Drawn,
     /// Of an endpoint.
@@ -188,7 +188,7 @@ impl Controller {
                 biased;
                 _ = tick.tick() => Event::Tick,
                 result = self.saving.landed() => Event::Saved(result),
-                event = Loading::done(&mut self.loading) => Event::File(event),
+                event = Loading::done(&mut self.loading) => Event::File(Box::new(event)),
                 () = self.queries.drawn() => Event::Drawn,
                 news = self.upstreams.news() => Event::News(news),
                 () = self.tls.looked() => Event::Looked,
@@ -212,7 +212,7 @@ impl Controller {
                 let landed = self.saving.land(&result, self.clock.now_us());
                 self.landed(landed, result);
             }
-            Event::File(event) => self.file_read(event),
+            Event::File(event) => self.file_read(*event),
             Event::Drawn => self.draw_next(),
             Event::News(news) => self.hear(news),
             Event::Look => self.tls.look(),
