@@ -130,6 +130,7 @@ fn sticky() -> Bench {
 /// One rule by header and one by cookie; the request fits the second.
 fn overridden() -> Bench {
     let rule = |trigger| Override {
+        from: Vec::new(),
         matcher: Matcher { trigger, value: Some("user-4711".into()) },
         to: OverrideTo::Canary,
     };

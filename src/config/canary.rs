@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use http::HeaderName;
+use ipnet::IpNet;
 
 use super::names::{self, Names};
 use super::reader::{Section, Value, Wrong};
@@ -25,6 +26,8 @@ pub struct Canary {
 
 impl Canary {
     pub const OVERRIDES_MAX: usize = 64;
+    /// Of one override.
+    pub const NETWORKS_MAX: usize = 1_024;
 }
 
 /// A rule by which a request asks for a variant by name. Rules are tried in file order, canary by canary.
@@ -32,6 +35,8 @@ impl Canary {
 pub struct Override {
     pub matcher: Matcher,
     pub to: OverrideTo,
+    /// Clients that may ask. Empty: anybody.
+    pub from: Vec<IpNet>,
 }
 
 /// What is looked at, and the value wanted (`None`: any value, as long as it is there).
@@ -160,8 +165,10 @@ fn read_override(mut section: Section<'_>) -> Option<Override> {
     });
     let value = section.optional("value", values::text);
     let to = section.or("to", OverrideTo::Canary, to);
+    let networks = "a list of networks, such as [\"10.0.0.0/8\"]; without the key anybody may ask";
+    let from = section.list("from", 1..=Canary::NETWORKS_MAX, networks, values::network).unwrap_or_default();
     section.finish();
-    Some(Override { matcher: Matcher { trigger: trigger?, value }, to })
+    Some(Override { matcher: Matcher { trigger: trigger?, value }, to, from })
 }
 
 fn to(value: &Value<'_>) -> Result<OverrideTo, Wrong> {

@@ -1,7 +1,7 @@
 //! `[[listener]]`: an address that we accept on.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use super::Admin;
 use super::limits::{self, ConnectionLimits};
 use super::names::Names;
 use super::reader::{Section, Value, Wrong};
+use super::request_limits::{self, RequestLimits};
 use super::tls::{self, ListenerTls};
 use super::values;
 
@@ -37,6 +38,13 @@ pub struct Listener {
     pub trusted_proxies: Vec<IpNet>,
     /// A request without a valid `traceparent` gets one.
     pub trace: bool,
+    /// A `Forwarded` element of ours is added, and that of trusted proxies is read.
+    pub forwarded: bool,
+    /// `Via` is added, both ways.
+    pub via: bool,
+    /// Connections begin with a PROXY protocol header.
+    pub proxy_protocol: bool,
+    pub limits: RequestLimits,
     /// `None`: cleartext.
     pub tls: Option<ListenerTls>,
 }
@@ -86,8 +94,11 @@ fn read(
     let connections = limits::read_of_listener(&mut section);
     let networks = "a list of networks, such as [\"10.0.0.0/8\"]";
     let trusted_proxies =
-        section.list("trusted_proxies", 0..=Listener::TRUSTED_PROXIES_MAX, networks, network);
+        section.list("trusted_proxies", 0..=Listener::TRUSTED_PROXIES_MAX, networks, values::network);
     let trace = section.or("trace", false, values::flag);
+    let mut flag = |key| section.or(key, false, values::flag);
+    let (forwarded, via, proxy_protocol) = (flag("forwarded"), flag("via"), flag("proxy_protocol"));
+    let limits = request_limits::read(&mut section);
     let tls = tls::of_listener(&mut section, base);
     section.finish();
     Some(Listener {
@@ -100,6 +111,10 @@ fn read(
         connections,
         trusted_proxies: trusted_proxies.unwrap_or_default(),
         trace,
+        forwarded,
+        via,
+        proxy_protocol,
+        limits,
         tls,
     })
 }
@@ -125,16 +140,5 @@ fn free(
             taken.insert(address, first);
             Err(wrong)
         }
-    }
-}
-
-/// `10.0.0.0/8`, or one address.
-fn network(value: &Value<'_>) -> Result<IpNet, Wrong> {
-    let help = "write a network or an address, such as \"10.0.0.0/8\" or \"192.0.2.7\"";
-    let Some(text) = value.str() else { return Err(value.wrong_kind(help)) };
-    let lone = || text.parse::<IpAddr>().map(IpNet::from);
-    match text.parse::<IpNet>().or_else(|_| lone()) {
-        Ok(network) => Ok(network.trunc()),
-        Err(_) => Err(value.wrong("not a network", help)),
     }
 }

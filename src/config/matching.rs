@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Method};
 use regex::{Regex, RegexBuilder};
 
 use super::reader::{Section, Value, Wrong};
-use super::{suggest, values};
+use super::{normal_path, suggest, values};
 
 const HOST_BYTES_MAX: usize = 253;
 const PATH_BYTES_MAX: usize = 2_048;
@@ -173,7 +173,12 @@ pub(super) fn literal<'t>(value: &Value<'t>) -> Result<&'t str, Wrong> {
     if text.len() > PATH_BYTES_MAX {
         return Err(value.wrong("too long", format!("at most {PATH_BYTES_MAX} bytes are accepted")));
     }
-    Ok(text)
+    // Requests are compared in normal form, so any other would never match.
+    match normal_path(text) {
+        Ok(normal) if normal == text => Ok(text),
+        Ok(normal) => Err(value.wrong("not in normal form", format!("write \"{normal}\""))),
+        Err(fault) => Err(value.wrong(fault.to_string(), help)),
+    }
 }
 
 fn regex(value: &Value<'_>) -> Result<Regex, Wrong> {

@@ -17,6 +17,7 @@ pub mod listener;
 pub mod matching;
 pub mod policy;
 pub mod problem;
+pub mod request_limits;
 pub mod rescue;
 pub mod retry;
 pub mod route;
@@ -28,6 +29,7 @@ pub mod upstream;
 pub mod workers;
 
 mod names;
+mod normal_path;
 mod reader;
 mod report;
 mod suggest;
@@ -53,8 +55,10 @@ pub use headers::{HeaderChanges, Piece, Template, Variable};
 pub use health::{Health, Probe};
 pub use limits::{ConnectionLimits, Limits};
 pub use listener::Listener;
+pub use normal_path::{PathFault, normal_path};
 pub use policy::{Policy, Redirect, Rewrite, Scheme};
 pub use problem::{Color, PROBLEMS_MAX, Placed, Problem, Problems};
+pub use request_limits::RequestLimits;
 pub use rescue::Rescue;
 pub use retry::Retry;
 pub use route::{
@@ -64,7 +68,7 @@ pub use route::{
 pub use store::Store;
 pub use units::Weight;
 pub use upkeep::{Balance, Upkeep};
-pub use upstream::{Upstream, UpstreamProtocol};
+pub use upstream::{ProxyProtocol, Upstream, UpstreamProtocol};
 pub use workers::Workers;
 
 use names::Names;

@@ -12,7 +12,6 @@ const PLANNED: &[(&str, &str)] = &[
     ("", "notify"),
     ("admin", "token"),
     ("store", "etcd"),
-    ("listener", "proxy_protocol"),
     ("listener", "limits"),
     ("upstream", "limits"),
     ("route", "mirror"),

@@ -191,13 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_a_whole_number_and_a_unit() {
+    fn sizes_are_a_whole_number_and_a_binary_unit() {
         for (text, bytes) in
-            [("0B", 0), ("512B", 512), ("64KiB", 65_536), ("16MiB", 16 << 20), ("1GiB", 1 << 30)]
+            [("0B", 0), ("1000B", 1_000), ("64KiB", 65_536), ("3MiB", 3 << 20), ("1TiB", 1 << 40)]
         {
             assert_eq!(parse_bytes(text), Some(bytes), "{text}");
+            assert_eq!(bytes_text(bytes), text);
         }
-        for text in ["", "B", "10", "10 B", "1.5KiB", "-1B", "1KB", "1kib", "18446744073709551615KiB"] {
+        for text in ["", "B", "10", "10 B", "1.5KiB", "-1B", "+1B", "1KB", "1k", "18446744073709551615KiB"] {
             assert_eq!(parse_bytes(text), None, "{text}");
         }
     }

@@ -39,6 +39,15 @@ pub struct Upstream {
     pub concurrent_max: Option<u32>,
     /// `None`: cleartext.
     pub tls: Option<Arc<UpstreamTls>>,
+    /// Written in front of each connection.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// Its two forms, of text and of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    V1,
+    V2,
 }
 
 /// What is spoken to an upstream.
@@ -66,6 +75,7 @@ impl Upstream {
             retry: Some(Retry::default()),
             concurrent_max: None,
             tls: None,
+            proxy_protocol: None,
         }
     }
 
@@ -101,6 +111,7 @@ fn read(mut section: Section<'_>, names: &mut Names, base: &Path) -> Option<Upst
     let retry = retry::read(&mut section);
     let concurrent_max = retry::read_concurrent_max(&mut section);
     let tls = tls::of_upstream(&mut section, base);
+    let proxy_protocol = proxy_protocol(&mut section, protocol);
     section.finish();
     Some(Upstream {
         name: name?,
@@ -116,6 +127,20 @@ fn read(mut section: Section<'_>, names: &mut Names, base: &Path) -> Option<Upst
         retry,
         concurrent_max,
         tls,
+        proxy_protocol,
+    })
+}
+
+/// The streams of one connection of HTTP/2 are many clients', so no header in front of it can name them.
+fn proxy_protocol(section: &mut Section<'_>, protocol: UpstreamProtocol) -> Option<ProxyProtocol> {
+    section.optional("proxy_protocol", |value| match value.str() {
+        Some(_) if protocol == UpstreamProtocol::Http2 => Err(value.wrong(
+            "names one client",
+            "take it out: with protocol = \"h2\" many clients share a connection",
+        )),
+        Some("v1") => Ok(ProxyProtocol::V1),
+        Some("v2") => Ok(ProxyProtocol::V2),
+        _ => Err(value.wrong("no version", "write \"v1\" or \"v2\", or leave it out for none")),
     })
 }
 

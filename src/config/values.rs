@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::reader::{Value, Wrong};
@@ -45,6 +46,17 @@ pub(super) fn bytes(range: RangeInclusive<u64>) -> impl Fn(&Value<'_>) -> Result
             Some(found) if found > *range.end() => Err(value.wrong(format!("more than {max}"), help)),
             Some(found) => Ok(found),
         }
+    }
+}
+
+/// `10.0.0.0/8`, or one address.
+pub(super) fn network(value: &Value<'_>) -> Result<IpNet, Wrong> {
+    let help = "write a network or an address, such as \"10.0.0.0/8\" or \"192.0.2.7\"";
+    let Some(text) = value.str() else { return Err(value.wrong_kind(help)) };
+    let lone = || text.parse::<IpAddr>().map(IpNet::from);
+    match text.parse::<IpNet>().or_else(|_| lone()) {
+        Ok(network) => Ok(network.trunc()),
+        Err(_) => Err(value.wrong("not a network", help)),
     }
 }
 

@@ -199,7 +199,14 @@ type Connection = SendRequest<Empty<Bytes>>;
 
 /// Gives the connection back if it can be used again.
 async fn ask(connection: Option<Connection>, proxy: SocketAddr) -> (Answer, Option<Connection>) {
-    let open = match connection.filter(|connection| !connection.is_closed()) {
+    let mut kept = connection;
+    if let Some(sender) = &mut kept
+        && sender.ready().await.is_err()
+    {
+        // The proxy has closed it, as it does after so many requests.
+        kept = None;
+    }
+    let open = match kept {
         Some(open) => Some(open),
         None => connect(proxy).await,
     };

@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use super::connection::{Busy, Downstream};
 use super::deadline::{Deadline, Deadlines};
 use super::early::Gate;
+use super::headers;
 use super::pool::UpstreamConnection;
 use super::record::Record;
 use super::replay::{Keeper, Playback, SpareBody};
@@ -47,6 +48,8 @@ pub(super) enum BodyState {
     Left,
     Malformed,
     Stalled,
+    /// It grew beyond `body_bytes_max`.
+    TooLarge,
 }
 
 impl BodyState {
@@ -54,7 +57,7 @@ impl BodyState {
     pub(super) fn spoiled(self) -> Option<Outcome> {
         match self {
             Self::Left => Some(Outcome::DownstreamGone),
-            Self::Malformed | Self::Stalled => Some(Outcome::DownstreamBad),
+            Self::Malformed | Self::Stalled | Self::TooLarge => Some(Outcome::DownstreamBad),
             Self::Waiting | Self::Moving | Self::Written | Self::Ended => None,
         }
     }
@@ -86,6 +89,8 @@ pub(super) struct Upload {
     incoming: Incoming,
     state: Rc<Cell<BodyState>>,
     gate: Option<(Gate, Deadline)>,
+    /// Bytes that may still come. A body of known length was weighed at the head.
+    allowance: u64,
     timeout: Duration,
     stalled: Deadline,
     /// Bytes that the client sent, where somebody wants to know.
@@ -115,7 +120,9 @@ impl RequestBody {
         let gate = gate.map(|gate| (gate, Deadline::after(deadlines, CONTINUE_WAIT)));
         let stalled = Deadline::after(deadlines, timeout);
         let _busy = downstream.hold();
-        let upload = Upload { incoming, state: Rc::clone(&state), gate, timeout, stalled, count, _busy };
+        let allowance = downstream.listener.limits.body_bytes_max.unwrap_or(u64::MAX);
+        let upload =
+            Upload { incoming, state: Rc::clone(&state), gate, allowance, timeout, stalled, count, _busy };
         (Self::Streaming(Box::new(upload)), Some(state))
     }
 
@@ -154,11 +161,16 @@ impl Upload {
             }
         };
         match polled {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(frame))) if self.is_too_large(&frame) => {
+                self.state.set(BodyState::TooLarge);
+                Poll::Ready(Some(Err(io::ErrorKind::FileTooLarge.into())))
+            }
+            Poll::Ready(Some(Ok(mut frame))) => {
                 self.stalled.restart(self.timeout);
                 if let (Some(count), Some(data)) = (&self.count, frame.data_ref()) {
                     count.set(count.get() + data.len() as u64);
                 }
+                frame.trailers_mut().map(headers::strip_trailers);
                 // hyper asks for nothing behind trailers.
                 let ended = frame.is_trailers() || self.incoming.is_end_stream();
                 self.state.set(if ended { BodyState::Ended } else { BodyState::Moving });
@@ -185,6 +197,15 @@ impl Upload {
 }
 
 impl Upload {
+    fn is_too_large(&mut self, frame: &Frame<Bytes>) -> bool {
+        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match self.allowance.checked_sub(length) {
+            Some(left) => self.allowance = left,
+            None => return true,
+        }
+        false
+    }
+
     /// Nobody asks the client for more, so from here on nobody waits for it.
     pub(super) fn is_left_alone(&self) {
         if self.state.get() == BodyState::Waiting {
@@ -335,8 +356,9 @@ impl Download {
             return Poll::Ready(Some(Err(self.out_of_time(frame.is_pending()))));
         }
         match frame {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 self.stalled.restart(self.timeout);
+                frame.trailers_mut().map(headers::strip_trailers);
                 if let Some(trailers) = frame.trailers_ref() {
                     self.record.trailers(trailers);
                 }

@@ -2,15 +2,18 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use super::connection::Downstream;
 use super::deadline::Deadline;
 use super::error::ProxyError;
 use super::pool::{Join, OwnConnection, SharedConnection, SharedStream, UpstreamConnection};
+use super::proxy_protocol;
 use super::stream::Stream;
 use super::tls;
 use super::worker::{BUFFER_BYTES_MAX, Worker};
@@ -31,13 +34,18 @@ pub(super) enum Freshness {
 }
 
 pub(super) async fn obtain(
-    worker: &Worker,
+    downstream: &Downstream,
     decision: &Decision,
     freshness: Freshness,
     now: Instant,
 ) -> Result<UpstreamConnection, ProxyError> {
+    let worker = &downstream.worker;
     match decision.protocol {
         UpstreamProtocol::Http1 => {
+            if let Some(version) = decision.proxy_protocol {
+                let header = proxy_protocol::header(version, downstream.addresses());
+                return open_for_one(worker, decision, &header).await.map(UpstreamConnection::Own);
+            }
             if freshness == Freshness::Any {
                 let endpoint = decision.endpoint.id;
                 let idle = poll_fn(|context| Poll::Ready(worker.pools.take(endpoint, now, context)));
@@ -52,13 +60,32 @@ pub(super) async fn obtain(
 }
 
 async fn open_own(worker: &Worker, decision: &Decision) -> Result<OwnConnection, ProxyError> {
-    let stream = connect(worker, decision).await?;
+    let stream = connect(worker, decision, &[]).await?;
+    speak(worker, decision, stream, decision.timeouts.idle).await
+}
+
+/// A connection that begins with the name of its client, so that no other may use it.
+async fn open_for_one(
+    worker: &Worker,
+    decision: &Decision,
+    header: &[u8],
+) -> Result<OwnConnection, ProxyError> {
+    let stream = connect(worker, decision, header).await?;
+    speak(worker, decision, stream, Duration::ZERO).await
+}
+
+async fn speak(
+    worker: &Worker,
+    decision: &Decision,
+    stream: Stream,
+    idle_timeout: Duration,
+) -> Result<OwnConnection, ProxyError> {
     let (sender, driver) = http1::Builder::new()
         .max_buf_size(BUFFER_BYTES_MAX)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| ProxyError::Reset(Some(error)))?;
-    Ok(OwnConnection::new(sender, driver, decision.endpoint.id, decision.timeouts.idle, &worker.shard))
+    Ok(OwnConnection::new(sender, driver, decision.endpoint.id, idle_timeout, &worker.shard))
 }
 
 /// Many requests may come before the first connection is there: one opens it, the others wait for it.
@@ -73,7 +100,7 @@ async fn join_shared(worker: &Worker, decision: &Decision) -> Result<SharedStrea
             }
             Join::Open => {
                 let mut opening = Opening { worker, endpoint, opened: None };
-                let stream = connect(worker, decision).await?;
+                let stream = connect(worker, decision, &[]).await?;
                 let opened = SharedConnection::open(stream, decision.timeouts.idle, &worker.shard).await;
                 let connection = opened.map_err(|error| ProxyError::Reset(Some(error)))?;
                 let mine = SharedStream::on(&connection);
@@ -97,17 +124,19 @@ impl Drop for Opening<'_> {
     }
 }
 
-async fn connect(worker: &Worker, decision: &Decision) -> Result<Stream, ProxyError> {
+/// `header` comes before everything else, also before TLS.
+async fn connect(worker: &Worker, decision: &Decision, header: &[u8]) -> Result<Stream, ProxyError> {
     let deadline = Deadline::after(&worker.deadlines, decision.timeouts.connect);
-    deadline.bound(reach(worker, decision)).await.ok_or(ProxyError::ConnectTimeout)?
+    deadline.bound(reach(worker, decision, header)).await.ok_or(ProxyError::ConnectTimeout)?
 }
 
-async fn reach(worker: &Worker, decision: &Decision) -> Result<Stream, ProxyError> {
-    let socket = TcpStream::connect(decision.endpoint.address).await.map_err(ProxyError::of_connect)?;
+async fn reach(worker: &Worker, decision: &Decision, header: &[u8]) -> Result<Stream, ProxyError> {
+    let mut socket = TcpStream::connect(decision.endpoint.address).await.map_err(ProxyError::of_connect)?;
     // Without it a small request can wait for the acknowledgement of the one before.
     socket.set_nodelay(true).map_err(ProxyError::Connect)?;
     // Where a system does not know the option, `response_timeout` sees an upload move in larger steps.
     let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+    socket.write_all(header).await.map_err(ProxyError::Connect)?;
     let Some(tls) = decision.endpoint.tls else { return Ok(Stream::Plain(socket)) };
     let client = worker.tls_client(tls, decision.endpoint.address.ip());
     let (client, name) = client.ok_or(ProxyError::Gone)?;

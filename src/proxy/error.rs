@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::body::ResponseBody;
 use super::grpc;
-use crate::metrics::Outcome;
+use crate::metrics::{Blame, Outcome};
 
 #[derive(Debug, Error)]
 pub(super) enum ProxyError {
@@ -50,6 +50,10 @@ pub(super) enum ProxyError {
     RequestBody,
     #[error("the request body stalled")]
     RequestBodyTimeout,
+    #[error("the request body is too large")]
+    RequestTooLarge,
+    #[error("the upstream's answer has more than one length, or an odd one")]
+    Framing,
 }
 
 impl ProxyError {
@@ -64,11 +68,12 @@ impl ProxyError {
             Self::Protocol(_)
             | Self::UnaskedUpgrade
             | Self::ForeignCoding
+            | Self::Framing
             | Self::Flood
             | Self::Unsendable => Outcome::Protocol,
             // It waits no longer: the same as a client that has left.
             Self::RequestCut | Self::CallDeadline => Outcome::DownstreamGone,
-            Self::RequestBody | Self::RequestBodyTimeout => Outcome::DownstreamBad,
+            Self::RequestBody | Self::RequestBodyTimeout | Self::RequestTooLarge => Outcome::DownstreamBad,
         }
     }
 
@@ -80,6 +85,7 @@ impl ProxyError {
             | Self::Protocol(_)
             | Self::UnaskedUpgrade
             | Self::ForeignCoding
+            | Self::Framing
             | Self::Flood
             | Self::Unsendable => StatusCode::BAD_GATEWAY,
             Self::Local(_) | Self::Gone | Self::Overflow => StatusCode::SERVICE_UNAVAILABLE,
@@ -90,6 +96,7 @@ impl ProxyError {
             Self::RequestCut => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             Self::RequestBody => StatusCode::BAD_REQUEST,
             Self::RequestBodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 
@@ -99,7 +106,7 @@ impl ProxyError {
         if matches!(self, Self::Overflow) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if matches!(self, Self::RequestCut | Self::RequestBody | Self::RequestBodyTimeout) {
+        if self.outcome().blame() == Blame::Downstream {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if matches!(self, Self::CallDeadline) {
@@ -148,7 +155,6 @@ pub(super) fn answer(status: StatusCode, text: &str) -> Response<ResponseBody> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Blame;
 
     #[test]
     fn our_own_shortage_is_never_the_upstreams_fault() {

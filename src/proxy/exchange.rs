@@ -148,7 +148,7 @@ async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &R
     let mut freshness = if websocket.is_some() { Freshness::New } else { Freshness::Any };
     let mut call = call_deadline(worker, &request);
     for _ in 0..TRIES_MAX {
-        let mut connection = match obtain(worker, decision, freshness, record.started()).await {
+        let mut connection = match obtain(downstream, decision, freshness, record.started()).await {
             Ok(connection) => connection,
             Err(error) => {
                 return Attempt { result: Err(error), again: Some(Again::Unsent(Box::new(request))) };
@@ -232,6 +232,9 @@ fn checked(
     if headers::has_foreign_coding(response.headers()) {
         return Err(ProxyError::ForeignCoding);
     }
+    if headers::has_odd_length(&response) {
+        return Err(ProxyError::Framing);
+    }
     let agreed = websocket.is_some_and(|asked| agrees(&response, &connection, asked));
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && !agreed {
         return Err(ProxyError::UnaskedUpgrade);
@@ -267,6 +270,7 @@ impl Failed {
             (_, Some(BodyState::Left)) => ProxyError::RequestCut,
             (_, Some(BodyState::Malformed)) => ProxyError::RequestBody,
             (_, Some(BodyState::Stalled)) => ProxyError::RequestBodyTimeout,
+            (_, Some(BodyState::TooLarge)) => ProxyError::RequestTooLarge,
             (Self::TimedOut, _) => ProxyError::ResponseTimeout,
             (Self::CallDeadline, _) => ProxyError::CallDeadline,
             (Self::Flood, _) => ProxyError::Flood,

@@ -1,22 +1,17 @@
 //! What is taken out of a message and what is put in, on its way through.
 //!
 //! First everything that belongs to one hop goes, the fields that `Connection` names included; then ours are
-//! added, so they cannot be nominated away. `X-Forwarded-*` is believed from trusted proxies and replaced from
-//! everybody else.
-
-use std::net::IpAddr;
+//! added, so they cannot be nominated away. What is said of the client is settled in [`super::forwarded`].
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, Method, Uri, Version};
+use http::{HeaderMap, Response, Uri, Version};
 
 use super::connection::Downstream;
+use super::forwarded;
 use crate::config;
 
-pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request id from outside is kept up to this length.
@@ -38,51 +33,30 @@ pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
     }
 }
 
-/// Why a request is refused with 400 before it is routed.
-pub(super) fn fault(
-    method: &Method,
-    uri: &Uri,
-    version: Version,
-    headers: &HeaderMap,
-) -> Option<&'static str> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let (host, second) = (hosts.next(), hosts.next());
-    if second.is_some() {
-        return Some("more than one Host");
-    }
-    if has_foreign_coding(headers) {
-        return Some("the only Transfer-Encoding accepted is chunked");
-    }
-    if host.is_none() && version == Version::HTTP_11 {
-        return Some("a Host is needed");
-    }
-    if host.is_some_and(|host| !host.as_bytes().iter().all(|byte| may_stand_in_host(*byte))) {
-        return Some("Host is not a host with an optional port");
-    }
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        // Who reads it as a host and who as a user would route and serve two different sites.
-        return Some("the target must not name a user");
-    }
-    if method == Method::CONNECT {
-        return Some("CONNECT is not served");
-    }
-    match uri.path() {
-        "*" if method != Method::OPTIONS => Some("only OPTIONS may ask for *"),
-        path if !path.starts_with('/') && path != "*" => Some("the path must begin with /"),
-        _ => None,
-    }
-}
-
-/// What a registered name, an IP literal in brackets and a port are made of (RFC 3986, 3.2.2).
-fn may_stand_in_host(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
-}
-
-/// A coding other than chunked would lose its name with the rest of the hop's fields, and the bytes would be taken
-/// for plain on the other side.
+/// A coding other than one chunked would lose its name with the rest of the hop's fields, and the bytes would be
+/// taken for plain on the other side.
 pub(super) fn has_foreign_coding(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    codings.any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+    let first = codings.next();
+    first.is_some_and(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+        || codings.next().is_some()
+}
+
+/// More than one length, or one that some would read otherwise, cuts an answer for one reader where it goes on for
+/// another. HTTP/1.0 knows no codings.
+pub(super) fn has_odd_length<B>(response: &Response<B>) -> bool {
+    let mut lengths = response.headers().get_all(header::CONTENT_LENGTH).iter();
+    let first = lengths.next();
+    first.is_some_and(|length| !is_plain_number(length))
+        || lengths.next().is_some()
+        || (response.version() == Version::HTTP_10
+            && response.headers().contains_key(header::TRANSFER_ENCODING))
+}
+
+/// Digits without a zero in front.
+pub(super) fn is_plain_number(value: &HeaderValue) -> bool {
+    let digits = value.as_bytes();
+    digits.iter().all(u8::is_ascii_digit) && !digits.is_empty() && (digits[0] != b'0' || digits.len() == 1)
 }
 
 /// The host that the client asked for, with its port if it gave one; an absolute target overrides the field.
@@ -93,27 +67,9 @@ pub(super) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
     }
 }
 
-/// The client behind the proxies that we trust: from the right, the first address that is not one of theirs.
-pub(super) fn client(downstream: &Downstream, headers: &HeaderMap) -> IpAddr {
-    let peer = downstream.peer.ip().to_canonical();
-    if !downstream.peer_trusted {
-        return peer;
-    }
-    let mut client = peer;
-    let hops = headers.get_all(X_FORWARDED_FOR).iter().rev().filter_map(|value| value.to_str().ok());
-    for hop in hops.flat_map(|value| value.rsplit(',')) {
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
-        client = address.to_canonical();
-        if !downstream.trusts(address) {
-            break;
-        }
-    }
-    client
-}
-
 /// What the client speaks: to us, or to a proxy that we trust.
 pub(super) fn scheme(downstream: &Downstream, headers: &HeaderMap) -> config::Scheme {
-    let said = if downstream.peer_trusted { headers.get(X_FORWARDED_PROTO) } else { None };
+    let said = if downstream.peer_trusted { headers.get(forwarded::X_FORWARDED_PROTO) } else { None };
     let secure = match said {
         Some(proto) => proto.as_bytes().eq_ignore_ascii_case(b"https"),
         None => downstream.scheme == Scheme::HTTPS,
@@ -128,26 +84,17 @@ pub(super) fn prepare_request(
     request_id: impl FnOnce() -> HeaderValue,
 ) {
     use_origin_form(parts);
+    let version = parts.version;
+    if parts.headers.contains_key(header::EXPECT) && !may_expect(version, &parts.headers) {
+        parts.headers.remove(header::EXPECT);
+    }
     let wants_trailers = parts.headers.get(header::TE).is_some_and(|te| has_token(te, "trailers"));
     strip_hop_by_hop(&mut parts.headers);
     let headers = &mut parts.headers;
     if wants_trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    if !downstream.peer_trusted || !headers.contains_key(X_FORWARDED_FOR) {
-        headers.insert(X_FORWARDED_FOR, downstream.forwarded_for.clone());
-    } else {
-        append_forwarded_for(headers, &downstream.forwarded_for);
-    }
-    if !downstream.peer_trusted || !headers.contains_key(X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, scheme_value(&downstream.scheme));
-    }
-    if !downstream.peer_trusted || !headers.contains_key(X_FORWARDED_HOST) {
-        match headers.get(header::HOST).cloned() {
-            Some(host) => headers.insert(X_FORWARDED_HOST, host),
-            None => headers.remove(X_FORWARDED_HOST),
-        };
-    }
+    forwarded::settle(headers, version, downstream);
     if !headers.get(X_REQUEST_ID).is_some_and(is_request_id) {
         headers.insert(X_REQUEST_ID, request_id());
     }
@@ -156,10 +103,6 @@ pub(super) fn prepare_request(
         headers.insert(header::HOST, HeaderValue::from_static(""));
     }
     parts.version = Version::HTTP_11;
-}
-
-fn scheme_value(scheme: &Scheme) -> HeaderValue {
-    HeaderValue::from_static(if *scheme == Scheme::HTTPS { "https" } else { "http" })
 }
 
 /// Makes a request that is ready for HTTP/1 ready for HTTP/2: the target names scheme and host, and the fields that
@@ -192,6 +135,36 @@ pub(super) fn join_cookies(headers: &mut HeaderMap) {
     }
     if let Ok(value) = HeaderValue::from_bytes(&joined) {
         headers.insert(header::COOKIE, value);
+    }
+}
+
+/// HTTP/1.0 has no expectations, and there is nothing to expect without a body (RFC 9110, 10.1.1).
+fn may_expect(version: Version, headers: &HeaderMap) -> bool {
+    let sized = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+    version != Version::HTTP_10
+        && (sized || headers.contains_key(header::TRANSFER_ENCODING) || version == Version::HTTP_2)
+}
+
+/// Trailers say something of the body that they follow. What frames, routes or vouches for a message has no place
+/// there, and must never be merged into a head by whoever reads them (RFC 9110, 6.5.1).
+pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
+    let has_no_place = |name: &HeaderName| {
+        is_hop_by_hop(name)
+            || forwarded::is_claim(name)
+            || [
+                header::CONTENT_LENGTH,
+                header::HOST,
+                header::AUTHORIZATION,
+                header::COOKIE,
+                header::SET_COOKIE,
+                header::EXPECT,
+                header::TRAILER,
+                X_REQUEST_ID,
+            ]
+            .contains(name)
+    };
+    while let Some(name) = trailers.keys().find(|name| has_no_place(name)).cloned() {
+        trailers.remove(name);
     }
 }
 
@@ -264,18 +237,6 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-fn append_forwarded_for(headers: &mut HeaderMap, peer: &HeaderValue) {
-    let mut joined: Vec<u8> = Vec::with_capacity(64);
-    for value in headers.get_all(X_FORWARDED_FOR) {
-        joined.extend_from_slice(value.as_bytes());
-        joined.extend_from_slice(b", ");
-    }
-    joined.extend_from_slice(peer.as_bytes());
-    if let Ok(value) = HeaderValue::from_bytes(&joined) {
-        headers.insert(X_FORWARDED_FOR, value);
-    }
-}
-
 fn is_request_id(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
     !bytes.is_empty() && bytes.len() <= REQUEST_ID_MAX && bytes.iter().all(u8::is_ascii_graphic)
@@ -318,17 +279,5 @@ mod tests {
         assert!(!is_request_id(&HeaderValue::from_static("")));
         assert!(!is_request_id(&HeaderValue::from_static("a b")));
         assert!(!is_request_id(&HeaderValue::from_str(&"x".repeat(REQUEST_ID_MAX + 1)).unwrap()));
-    }
-
-    #[test]
-    fn requests_without_one_clear_target_are_refused() {
-        let uri = Uri::from_static("/");
-        let check = |fields: &[(&'static str, &'static str)], version| {
-            fault(&Method::GET, &uri, version, &map(fields))
-        };
-        assert_eq!(check(&[("host", "a")], Version::HTTP_11), None);
-        assert_eq!(check(&[], Version::HTTP_10), None);
-        assert!(check(&[], Version::HTTP_11).is_some());
-        assert!(check(&[("host", "a"), ("host", "a")], Version::HTTP_11).is_some());
     }
 }

@@ -1,6 +1,6 @@
 //! The journey of a request, top to bottom.
 //!
-//! 1. *Is it a request?* What could be read in two ways is refused, 400.
+//! 1. *Is it a request?* What could be read in two ways is refused, 400. Its path is made normal.
 //! 2. *Decide.* Routing looks at it once and answers with a small `Copy` decision: variant, endpoint, deadlines.
 //!    From here on no snapshot is held, so a reload can never change a request in the middle.
 //! 3. *Count.* A [`Record`] starts; dropping it, wherever that happens, is the request's one outcome.
@@ -33,7 +33,7 @@ use super::total::Total;
 use super::tunnel::{self, Tunnel};
 use super::websocket::{self, Asked};
 use super::worker::Worker;
-use super::{clock, grpc, headers, http2_head, no_endpoint, tls, trace};
+use super::{clock, fault, forwarded, grpc, headers, no_endpoint, target, tls, trace};
 use crate::config::UpstreamProtocol;
 use crate::metrics::load::Pressure;
 use crate::metrics::shard::Refused;
@@ -55,8 +55,12 @@ pub(super) async fn handle(
     if grpc && response.body().is_our_own() {
         response = grpc::answer(response);
     }
-    if downstream.worker.is_winding_down() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    let last = downstream.worker.is_winding_down() || downstream.is_used_up();
+    if last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response = closing(response);
+    }
+    if downstream.listener.via {
+        forwarded::add_via(response.headers_mut(), Version::HTTP_11);
     }
     response.body_mut().hold(busy);
     Ok(response)
@@ -72,20 +76,19 @@ fn overloaded(downstream: &Downstream) -> Response<ResponseBody> {
 async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) -> Response<ResponseBody> {
     let started = clock::now();
     let worker = &downstream.worker;
-    let mut fault = None;
     if request.version() == Version::HTTP_2 {
         headers::join_cookies(request.headers_mut());
-        fault = http2_head::fault(&request);
     }
     let websocket = websocket::asked(&mut request, || worker.random_bytes());
-    let fault = fault
-        .or_else(|| headers::fault(request.method(), request.uri(), request.version(), request.headers()));
+    let checked = fault::check(&request, &downstream.listener);
+    let checked = checked.and_then(|()| Ok(target::make_normal(request.uri_mut())?));
     let view = view(downstream, &request);
     let mut line = worker.access_log.as_ref().map(|_| Line::of(&request, view.client));
     let mut policy = None;
     let refuse = |reason, line, response| refused(worker, started, reason, line, response);
-    if let Some(fault) = fault {
-        return refuse(Refused::BadRequest, line, closing(answer(StatusCode::BAD_REQUEST, fault)));
+    if let Err(fault) = checked {
+        let response = answer(fault.status(), &fault.to_string());
+        return refuse(Refused::BadRequest, line, closing(response));
     }
     if let Some(session) = &downstream.session
         && !session.may_ask(view.host)
@@ -168,7 +171,7 @@ fn view<'a>(downstream: &Downstream, request: &'a Request<Incoming>) -> View<'a>
         query: request.uri().query(),
         method: request.method(),
         headers: request.headers(),
-        client: headers::client(downstream, request.headers()),
+        client: forwarded::client(downstream, request.headers()),
         scheme: headers::scheme(downstream, request.headers()),
     }
 }

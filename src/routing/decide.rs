@@ -99,6 +99,7 @@ impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
             place,
             endpoint: chosen.endpoint,
             protocol: variant.group.protocol,
+            proxy_protocol: variant.group.proxy_protocol,
             timeouts: variant.group.timeouts,
             why,
             websocket: self.serving.websocket,
@@ -130,8 +131,9 @@ impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
         let rescue = self.serving.rescue?;
         let endpoint = self.endpoint(STABLE)?.endpoint;
         let stable = &self.serving.variants[STABLE];
-        let (protocol, timeouts) = (stable.group.protocol, stable.group.timeouts);
-        Some(Fallback { slot: stable.slot, endpoint, protocol, timeouts, rescue })
+        let (protocol, proxy_protocol) = (stable.group.protocol, stable.group.proxy_protocol);
+        let timeouts = stable.group.timeouts;
+        Some(Fallback { slot: stable.slot, endpoint, protocol, proxy_protocol, timeouts, rescue })
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 
 use super::harm::Holds;
-use crate::config::{Rescue, Retry, Scheme, UpstreamProtocol, Weight};
+use crate::config::{ProxyProtocol, Rescue, Retry, Scheme, UpstreamProtocol, Weight};
 use crate::metrics::SlotId;
 
 /// What routing may look at.
@@ -15,7 +15,7 @@ use crate::metrics::SlotId;
 pub struct View<'a> {
     /// As the client sent it: any case, with or without a port. Empty if there is none.
     pub host: &'a str,
-    /// Begins with `/`, or is `*`.
+    /// In normal form: begins with `/`, or is `*`.
     pub path: &'a str,
     pub query: Option<&'a str>,
     pub method: &'a Method,
@@ -93,6 +93,8 @@ pub struct Decision {
     pub place: Place,
     pub endpoint: Endpoint,
     pub protocol: UpstreamProtocol,
+    /// Each connection begins with a header that names the client.
+    pub proxy_protocol: Option<ProxyProtocol>,
     pub timeouts: Timeouts,
     pub why: Why,
     /// `Upgrade: websocket` is passed on.
@@ -117,6 +119,7 @@ pub struct Fallback {
     pub slot: SlotId,
     pub endpoint: Endpoint,
     pub protocol: UpstreamProtocol,
+    pub proxy_protocol: Option<ProxyProtocol>,
     pub timeouts: Timeouts,
     pub rescue: Rescue,
 }
@@ -132,8 +135,17 @@ impl Decision {
 
     /// The same request served by stable, for good. Still counted where it was decided to go.
     pub fn rescued(self, fallback: Fallback) -> Self {
-        let Fallback { slot: _, endpoint, protocol, timeouts, rescue: _ } = fallback;
-        Self { endpoint, protocol, timeouts, other: None, retry: None, fallback: None, ..self }
+        let Fallback { slot: _, endpoint, protocol, proxy_protocol, timeouts, rescue: _ } = fallback;
+        Self {
+            endpoint,
+            protocol,
+            proxy_protocol,
+            timeouts,
+            other: None,
+            retry: None,
+            fallback: None,
+            ..self
+        }
     }
 }
 

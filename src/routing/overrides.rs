@@ -3,6 +3,8 @@
 //! The first rule that fits wins. Values are compared exactly; header names in any case. A rule only says what was
 //! asked for: whether a closed canary may be reached is decided in [`super::decide`].
 
+use ipnet::IpNet;
+
 use crate::config::{self, Canary, Matcher, OverrideTo, Trigger};
 
 use super::View;
@@ -12,6 +14,8 @@ use super::split::STABLE;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub matcher: Matcher,
+    /// Clients that may ask. Empty: anybody.
+    pub from: Box<[IpNet]>,
     /// Index of the variant that it leads to.
     pub to: usize,
 }
@@ -20,6 +24,7 @@ pub struct Rule {
 pub(super) fn rules(canaries: &[Canary]) -> Box<[Rule]> {
     let rule = |variant: usize, rule: &config::Override| Rule {
         matcher: rule.matcher.clone(),
+        from: rule.from.as_slice().into(),
         to: match rule.to {
             OverrideTo::Canary => variant,
             OverrideTo::Stable => STABLE,
@@ -31,7 +36,12 @@ pub(super) fn rules(canaries: &[Canary]) -> Box<[Rule]> {
 
 /// The variant that the request asks for, if it asks.
 pub(super) fn asked(rules: &[Rule], view: &View<'_>) -> Option<usize> {
-    rules.iter().find(|rule| fits(&rule.matcher, view)).map(|rule| rule.to)
+    rules.iter().find(|rule| fits(&rule.matcher, view) && may_ask(rule, view)).map(|rule| rule.to)
+}
+
+/// From anybody else the rule is as good as not there: a stranger cannot choose a variant by copying a header.
+fn may_ask(rule: &Rule, view: &View<'_>) -> bool {
+    rule.from.is_empty() || rule.from.iter().any(|network| network.contains(&view.client))
 }
 
 fn fits(matcher: &Matcher, view: &View<'_>) -> bool {

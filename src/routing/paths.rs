@@ -3,8 +3,8 @@
 //! Exact paths and prefixes are looked up by hash; a request's prefixes are tried from the longest to the shortest,
 //! and never more of them than the deepest prefix that the file names, so the cost follows the depth of a path and
 //! not the number of routes. Regular expressions are tried one by one in file order: they alone cost more the more
-//! there are. Paths are compared as they were sent: nothing is decoded, no dot segment is resolved, because what
-//! matches must be what goes upstream.
+//! there are. Paths are compared byte by byte: those of the file and those of requests are in one normal form already
+//! ([`crate::config::normal_path`]), and in that form they go upstream.
 
 use std::sync::Arc;
 

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use crate::config::tls::EndpointTls;
 use crate::config::{
-    self, Balance, Config, Policy, Rescue, Retry, StickyKey, Upgrade, Upstream, UpstreamProtocol,
+    self, Balance, Config, Policy, ProxyProtocol, Rescue, Retry, StickyKey, Upgrade, Upstream,
+    UpstreamProtocol,
 };
 use crate::metrics::SlotId;
 use crate::metrics::slots::Slots;
@@ -78,6 +79,7 @@ pub struct Group {
     /// The fixed ones; empty only if there are names.
     pub endpoints: Box<[Endpoint]>,
     pub protocol: UpstreamProtocol,
+    pub proxy_protocol: Option<ProxyProtocol>,
     pub timeouts: Timeouts,
     /// `None`: off, or no case of it can come about.
     pub retry: Option<Retry>,
@@ -219,6 +221,7 @@ fn group(upstream: &Upstream, index: usize, ids: &mut EndpointIds) -> Result<Gro
         limit: upstream.concurrent_max.map(|max| ids.limit(&upstream.name, max)),
         endpoints,
         protocol: upstream.protocol,
+        proxy_protocol: upstream.proxy_protocol,
         timeouts: Timeouts {
             connect: upstream.connect_timeout,
             response: upstream.response_timeout,

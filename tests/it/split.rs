@@ -16,7 +16,11 @@ fn canary_answers(andon: &Andon, requests: usize, fields: &str) -> usize {
     let mut by_canary = 0;
     for _ in 0..requests {
         client.send(&request);
-        by_canary += usize::from(client.response().text() == "canary");
+        let answer = client.response();
+        by_canary += usize::from(answer.text() == "canary");
+        if answer.field("connection") == Some("close") {
+            client = andon.connect();
+        }
     }
     by_canary
 }

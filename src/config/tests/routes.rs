@@ -36,11 +36,27 @@ fn hosts_are_brought_to_one_form() {
 
 #[test]
 fn a_slash_at_the_end_of_a_prefix_means_nothing() {
-    for (written, kept) in [("/", "/"), ("/api", "/api"), ("/api/", "/api"), ("//", "/")] {
+    for (written, kept) in [("/", "/"), ("/api", "/api"), ("/api/", "/api")] {
         assert_eq!(route_of(&format!("path = \"{written}\"\n")).path, PathPattern::Prefix(kept.into()));
     }
     assert_eq!(route_of("").path, PathPattern::Prefix("/".into()));
     assert_eq!(route_of("path_exact = \"/api/\"\n").path, PathPattern::Exact("/api/".into()));
+}
+
+#[test]
+fn a_path_that_is_not_in_normal_form_is_refused_with_the_one_that_is() {
+    for (written, normal) in
+        [("//a", "/a"), ("/%61", "/a"), ("/a%2d/../b", "/b"), ("/[", "/%5B"), ("/%c3", "/%C3")]
+    {
+        check_route(
+            &format!("path = \"{written}\"\n"),
+            &[&format!("4:8: route \"r\": path is \"{written}\"; write \"{normal}\"")],
+        );
+    }
+    check_route(
+        "path_exact = \"/a%2fb\"\n",
+        &["4:14: route \"r\": path_exact is \"/a%2fb\"; write a path that begins with /, such as \"/api\""],
+    );
 }
 
 #[test]
@@ -221,6 +237,7 @@ fn an_override_looks_at_one_thing() {
         panic!()
     };
     let rule = |trigger, value: Option<&str>, to| Override {
+        from: Vec::new(),
         matcher: Matcher { trigger, value: value.map(Into::into) },
         to,
     };

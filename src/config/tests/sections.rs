@@ -153,6 +153,22 @@ fn durations_keep_to_the_range_of_their_key() {
 }
 
 #[test]
+fn sizes_keep_to_the_range_of_their_key() {
+    let listener = |value: &str| {
+        format!("[[listener]]\nname = \"l\"\naddress = \"127.0.0.1:2\"\nuri_bytes_max = {value}\n")
+    };
+    assert_eq!(config_of(&listener("\"60KiB\"")).listeners[0].limits.uri_bytes_max, 60 * 1_024);
+    for bad in ["\"63B\"", "\"61KiB\"", "\"64\"", "\"1KB\"", "64", "\"\""] {
+        check(
+            &listener(bad),
+            &[&format!(
+                "4:17: listener \"l\": uri_bytes_max is {bad}; write a size from \"64B\" to \"60KiB\", such as \"16KiB\""
+            )],
+        );
+    }
+}
+
+#[test]
 fn networks_may_be_lone_addresses() {
     let text = "[[listener]]\nname = \"l\"\naddress = \"127.0.0.1:2\"\ntrusted_proxies = ";
     let config = config_of(&format!("{text}[\"10.1.2.3/8\", \"::1\"]\n"));

@@ -36,7 +36,6 @@ pub(super) struct Greeted {
     pub(super) protocol: Protocol,
     /// Read already; the protocol has not seen it.
     pub(super) first: Bytes,
-    pub(super) peer: SocketAddr,
     /// `None`: cleartext.
     pub(super) session: Option<Session>,
 }
@@ -51,7 +50,7 @@ pub(super) async fn greet(
     if listener.tls.is_some() {
         let (stream, session) = tls::accept(worker, listener, socket).await?;
         let protocol = if session.http2 { Protocol::Http2 } else { Protocol::Http1 };
-        return Some(Greeted { stream, protocol, first: Bytes::new(), peer, session: Some(session) });
+        return Some(Greeted { stream, protocol, first: Bytes::new(), session: Some(session) });
     }
     let mut deadline = Deadline::after(&worker.connection_deadlines, listener.header_timeout);
     let mut first = Vec::new();
@@ -85,7 +84,7 @@ pub(super) async fn greet(
     match protocol {
         Ok(protocol) => {
             let first = Bytes::copy_from_slice(&first);
-            Some(Greeted { stream: Stream::Plain(socket), protocol, first, peer, session: None })
+            Some(Greeted { stream: Stream::Plain(socket), protocol, first, session: None })
         }
         Err(error) => {
             if error.kind() == io::ErrorKind::TimedOut && filled > 0 {

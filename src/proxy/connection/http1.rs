@@ -16,6 +16,7 @@ use super::super::tunnel;
 use super::super::worker::{BUFFER_BYTES_MAX, DRAIN_IDLE};
 use super::request;
 use super::{Downstream, REQUEST_TIMEOUT, Socket, Stage};
+use crate::config::RequestLimits;
 use crate::metrics::shard::Refused;
 
 /// A client that was refused may still be sending: that much is read and thrown away, so that the refusal is
@@ -26,10 +27,7 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(super) async fn serve(downstream: Rc<Downstream>, io: Socket) {
     let journey = Rc::clone(&downstream);
     let service = service_fn(move |request| request::handle(Rc::clone(&journey), request));
-    let mut connection = http1::Builder::new()
-        .max_header_size(BUFFER_BYTES_MAX)
-        .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(io, service);
+    let mut connection = builder(&downstream.listener.limits).serve_connection(io, service);
     let mut draining = false;
     let ended = poll_fn(|context| {
         if downstream.worker.is_cut() || downstream.timed_out(context) {
@@ -61,6 +59,19 @@ pub(super) async fn serve(downstream: Rc<Downstream>, io: Socket) {
         Some(tunnel) if ended => tunnel::run(&downstream.worker, stream, &unread, tunnel).await,
         _ => close(&downstream, stream, ended).await,
     }
+}
+
+/// What hyper checks by itself: 431 for a head beyond either limit.
+fn builder(limits: &RequestLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_header_size(limits.header_bytes_max)
+        .max_buf_size(BUFFER_BYTES_MAX.max(limits.header_bytes_max));
+    if limits.headers_max != RequestLimits::default().headers_max {
+        // The default is hyper's own, for which it needs no allocation.
+        builder.max_headers(limits.headers_max);
+    }
+    builder
 }
 
 /// Ends the socket so that the client can tell a whole answer from a cut one.

@@ -61,7 +61,7 @@ pub(super) async fn serve(downstream: Rc<Downstream>, io: Socket) {
         if worker.is_cut() || haste.is_abuse() {
             return Poll::Ready(());
         }
-        if worker.is_winding_down() && !leaving {
+        if (worker.is_winding_down() || downstream.is_used_up()) && !leaving {
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
         }

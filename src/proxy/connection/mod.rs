@@ -16,6 +16,7 @@ use http::{HeaderValue, Version};
 use tokio::net::TcpStream;
 
 use super::deadline::Deadline;
+use super::proxy_protocol::Addresses;
 use super::tls::Session;
 use super::tunnel::Tunnel;
 use super::worker::Worker;
@@ -25,9 +26,11 @@ use crate::config::Listener;
 mod greeting;
 mod http1;
 mod http2;
+mod introduction;
 mod socket;
 
 use greeting::{Greeted, Protocol, greet};
+use introduction::introduce;
 use socket::Socket;
 
 /// To a client whose head did not come in time.
@@ -51,6 +54,8 @@ pub(super) struct Downstream {
     pub(super) worker: Rc<Worker>,
     pub(super) listener: Rc<Listener>,
     pub(super) peer: SocketAddr,
+    /// What the client connected to.
+    local: SocketAddr,
     pub(super) peer_trusted: bool,
     /// What the handshake has settled. `None`: cleartext.
     pub(super) session: Option<Session>,
@@ -60,6 +65,8 @@ pub(super) struct Downstream {
     pub(super) forwarded_for: HeaderValue,
     pub(super) hints: SyncSender<Box<[u8]>>,
     stage: Cell<Stage>,
+    /// Requests so far.
+    requests: Cell<u64>,
     /// Requests, answers and uploads under way: a [`Busy`] each.
     serving: Cell<u32>,
     watch: RefCell<Deadline>,
@@ -81,6 +88,11 @@ impl Downstream {
         trusts(&self.listener, address)
     }
 
+    /// Both ends of the client's connection.
+    pub(super) fn addresses(&self) -> Addresses {
+        Addresses { source: self.peer, destination: self.local }
+    }
+
     /// After the answer, whose status must be 101, the connection becomes this tunnel.
     pub(super) fn become_tunnel(&self, tunnel: Tunnel) {
         *self.tunnel.borrow_mut() = Some(tunnel);
@@ -89,7 +101,13 @@ impl Downstream {
     /// A request is here; the returned guard lives as long as its response body.
     pub(super) fn begin_request(self: &Rc<Self>, version: Version) -> Busy {
         self.ends_by_close.set(version == Version::HTTP_10);
+        self.requests.set(self.requests.get() + 1);
         self.hold()
+    }
+
+    /// The connection has brought as many requests as one may.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.requests.get() >= self.listener.limits.requests_per_connection_max
     }
 
     /// The connection stays busy for as long as the guard lives.
@@ -155,14 +173,20 @@ impl Drop for Busy {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpStream, peer: SocketAddr) {
+pub(super) async fn serve(
+    worker: Rc<Worker>,
+    listener: Rc<Listener>,
+    mut socket: TcpStream,
+    peer: SocketAddr,
+) {
     // Without it a small answer can wait for an acknowledgement. A socket that refuses is already broken.
     if socket.set_nodelay(true).is_err() {
         return;
     }
-    let Some(greeted) = greet(&worker, &listener, socket, peer).await else { return };
-    let Greeted { stream, protocol, first, peer, session } = greeted;
-    let (downstream, hints) = open(worker, listener, peer, protocol, session);
+    let Some(addresses) = introduce(&worker, &listener, &mut socket, peer).await else { return };
+    let Some(greeted) = greet(&worker, &listener, socket, addresses.source).await else { return };
+    let Greeted { stream, protocol, first, session } = greeted;
+    let (downstream, hints) = open(worker, listener, addresses, protocol, session);
     let io = Socket::new(stream, first, Rc::clone(&downstream), hints);
     match protocol {
         Protocol::Http1 => http1::serve(downstream, io).await,
@@ -173,10 +197,11 @@ pub(super) async fn serve(worker: Rc<Worker>, listener: Rc<Listener>, socket: Tc
 fn open(
     worker: Rc<Worker>,
     listener: Rc<Listener>,
-    peer: SocketAddr,
+    addresses: Addresses,
     protocol: Protocol,
     session: Option<Session>,
 ) -> (Rc<Downstream>, Receiver<Box<[u8]>>) {
+    let Addresses { source: peer, destination: local } = addresses;
     let (hints, receiver) = sync_channel(early::HINTS_MAX);
     let watch = Deadline::after(&worker.connection_deadlines, listener.header_timeout);
     let peer_trusted = trusts(&listener, peer.ip());
@@ -186,6 +211,7 @@ fn open(
         worker,
         listener,
         peer,
+        local,
         peer_trusted,
         protocol,
         scheme: if session.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
@@ -193,6 +219,7 @@ fn open(
         forwarded_for: address.expect("an IP address is a valid header value"),
         hints,
         stage: Cell::new(Stage::Idle),
+        requests: Cell::new(0),
         serving: Cell::new(0),
         watch: RefCell::new(watch),
         stream_idle: Cell::new(stream_idle),

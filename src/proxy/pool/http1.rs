@@ -73,6 +73,11 @@ impl OwnConnection {
         self.driver.take()
     }
 
+    /// It serves one request and no other.
+    pub(super) fn is_for_one(&self) -> bool {
+        self.idle_timeout.is_zero()
+    }
+
     pub(super) fn is_usable(&mut self, now: Instant, context: &mut Context<'_>) -> bool {
         if now.saturating_duration_since(self.idle_since) > self.idle_timeout {
             return false;

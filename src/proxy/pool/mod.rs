@@ -126,7 +126,7 @@ impl Pools {
     }
 
     pub(super) fn put_back(&self, mut connection: OwnConnection, now: Instant) {
-        if connection.has_ended() {
+        if connection.has_ended() || connection.is_for_one() {
             return;
         }
         let mut endpoints = self.endpoints.borrow_mut();

@@ -23,6 +23,7 @@ fn group(balance: Balance) -> Group {
         balance,
         endpoints: Box::default(),
         protocol: group.protocol,
+        proxy_protocol: None,
         timeouts: group.timeouts,
         retry: None,
         limit: None,

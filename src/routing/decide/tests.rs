@@ -16,7 +16,7 @@ fn get() -> Request {
 }
 
 fn rule(trigger: Trigger, value: Option<&str>, to: OverrideTo) -> Override {
-    Override { matcher: Matcher { trigger, value: value.map(Into::into) }, to }
+    Override { matcher: Matcher { trigger, value: value.map(Into::into) }, to, from: Vec::new() }
 }
 
 /// Two canaries, `v2` and `v3`; the first is asked for by header or cookie and refused by a header, the second by

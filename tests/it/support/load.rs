@@ -54,7 +54,11 @@ fn ask_until(address: SocketAddr, stop: &AtomicBool) -> Statuses {
     let mut wire = Wire::connect(address);
     while !stop.load(Ordering::SeqCst) {
         wire.send(get("/"));
-        *statuses.entry(wire.response().status()).or_default() += 1;
+        let answer = wire.response();
+        *statuses.entry(answer.status()).or_default() += 1;
+        if answer.field("connection") == Some("close") {
+            wire = Wire::connect(address);
+        }
         wait::pause(PACE);
     }
     statuses
