@@ -33,6 +33,7 @@ mod grpc;
 mod harm;
 #[cfg(test)]
 mod headers;
+mod http_safety;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]

@@ -131,6 +131,24 @@ impl Wire {
         }
     }
 
+    /// The same. `None`: the connection ended before.
+    pub(crate) fn try_read_until(&mut self, needle: &str) -> Option<String> {
+        loop {
+            if let Some(at) = find(&self.unread, needle.as_bytes()) {
+                let taken: Vec<u8> = self.unread.drain(..at + needle.len()).collect();
+                return Some(String::from_utf8_lossy(&taken).into_owned());
+            }
+            self.fill().ok()?;
+        }
+    }
+
+    /// So many bytes. `None`: the connection ended before.
+    pub(crate) fn try_read(&mut self, length: usize) -> Option<String> {
+        let mut taken = Vec::new();
+        self.take(length, &mut taken).ok()?;
+        Some(String::from_utf8_lossy(&taken).into_owned())
+    }
+
     #[track_caller]
     pub(crate) fn read_exactly(&mut self, length: usize) {
         let step = self.take(length, &mut Vec::new());
