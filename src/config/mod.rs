@@ -9,6 +9,8 @@ pub mod canary;
 pub mod dns;
 pub mod ejection;
 pub mod endpoints;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guard;
 pub mod headers;
 pub mod health;

@@ -5,6 +5,8 @@
 //! `rescue` says what follows when an attempt fails.
 //! It knows routing and counting; it does not know that canaries are judged.
 
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod request;
 
 pub mod access_log;

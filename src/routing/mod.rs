@@ -11,6 +11,8 @@
 pub mod decision;
 pub mod dice;
 pub mod endpoint_ids;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod harm;
 pub mod live;
 pub mod matcher;

@@ -33,7 +33,6 @@ mod grpc;
 mod harm;
 #[cfg(test)]
 mod headers;
-mod http_safety;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
@@ -42,6 +41,7 @@ mod http2_attacks;
 mod http2_malformed;
 #[cfg(test)]
 mod http2_upstream;
+mod http_safety;
 #[cfg(test)]
 mod immune;
 #[cfg(test)]

@@ -1,0 +1,4 @@
+//! See `andon::config::fuzzing::file`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| andon::config::fuzzing::file(data));

@@ -1,0 +1,4 @@
+//! See `andon::routing::fuzzing::find`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| andon::routing::fuzzing::find(data));
