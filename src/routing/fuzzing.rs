@@ -58,6 +58,7 @@ pub fn find(data: &[u8]) {
         method: &Method::GET,
         headers: &HeaderMap::new(),
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        scheme: config::Scheme::Http,
     };
     let found = table.find(&view).map(|at| &*table.routes()[at].name);
     let is_admin = path == "/admin" || path.starts_with("/admin/");

@@ -41,6 +41,7 @@ mod http2_attacks;
 mod http2_malformed;
 #[cfg(test)]
 mod http2_upstream;
+#[cfg(test)]
 mod http_safety;
 #[cfg(test)]
 mod immune;
