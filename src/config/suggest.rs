@@ -12,8 +12,6 @@ const PLANNED: &[(&str, &str)] = &[
     ("", "notify"),
     ("admin", "token"),
     ("store", "etcd"),
-    ("listener", "limits"),
-    ("upstream", "limits"),
     ("route", "mirror"),
     ("route.guard", "percentiles"),
     ("route.guard.tolerate", "latency"),

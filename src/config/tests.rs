@@ -107,14 +107,12 @@ directory = "x"
 name = "l"
 address = "127.0.0.1:2"
 hedder_timeout = "1s"
-proxy_protocol = true
 "#,
         &[
             "2:1: workers.cuont is an unknown key; did you mean `count`?",
             "4:1: store.directory is an unknown key; accepted here: path",
             "5:8: store.etcd is an unknown key; `etcd` is not in this version yet: take it out",
             "9:1: listener \"l\": hedder_timeout is an unknown key; did you mean `header_timeout`?",
-            "10:1: listener \"l\": proxy_protocol is an unknown key; `proxy_protocol` is not in this version yet: take it out",
         ],
     );
 }
