@@ -19,11 +19,11 @@ use hyper::body::Incoming;
 use super::connection::{Busy, Downstream};
 use super::deadline::{Deadline, Deadlines};
 use super::early::Gate;
-use super::headers;
 use super::pool::UpstreamConnection;
 use super::record::Record;
 use super::replay::{Keeper, Playback, SpareBody};
 use super::total::Total;
+use super::{headers, tls};
 use crate::metrics::Outcome;
 
 /// An upstream that expects `100-continue` but never says it gets the body after this long.
@@ -96,7 +96,7 @@ pub(super) struct Upload {
     /// Bytes that the client sent, where somebody wants to know.
     count: Option<Rc<Cell<u64>>>,
     /// The connection is not idle while an upload runs, even if its answer is through.
-    _busy: Busy,
+    busy: Busy,
 }
 
 /// What an upload needs to know of its connection.
@@ -119,10 +119,10 @@ impl RequestBody {
         let state = Rc::new(Cell::new(BodyState::Waiting));
         let gate = gate.map(|gate| (gate, Deadline::after(deadlines, CONTINUE_WAIT)));
         let stalled = Deadline::after(deadlines, timeout);
-        let _busy = downstream.hold();
+        let busy = downstream.hold();
         let allowance = downstream.listener.limits.body_bytes_max.unwrap_or(u64::MAX);
         let upload =
-            Upload { incoming, state: Rc::clone(&state), gate, allowance, timeout, stalled, count, _busy };
+            Upload { incoming, state: Rc::clone(&state), gate, allowance, timeout, stalled, count, busy };
         (Self::Streaming(Box::new(upload)), Some(state))
     }
 
@@ -170,7 +170,10 @@ impl Upload {
                 if let (Some(count), Some(data)) = (&self.count, frame.data_ref()) {
                     count.set(count.get() + data.len() as u64);
                 }
-                frame.trailers_mut().map(headers::strip_trailers);
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::strip_trailers(trailers);
+                    tls::take_identity(self.busy.worker(), trailers);
+                }
                 // hyper asks for nothing behind trailers.
                 let ended = frame.is_trailers() || self.incoming.is_end_stream();
                 self.state.set(if ended { BodyState::Ended } else { BodyState::Moving });

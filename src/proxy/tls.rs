@@ -104,9 +104,19 @@ pub(super) async fn connect(
     Ok(Stream::Tls(Box::new(stream.into())))
 }
 
-/// Takes out what clients say about who they are, on every listener, and puts in what this one has proved. `_` is
-/// taken for `-`, as servers do that turn header names into variables.
+/// Puts in who the client has proved to be here, and takes out what it says of that.
 pub(super) fn put_identity(worker: &Worker, session: Option<&Session>, headers: &mut HeaderMap) {
+    take_identity(worker, headers);
+    let proved =
+        session.and_then(|session| session.server.identity_header.as_ref().zip(session.identity.as_ref()));
+    if let Some((name, value)) = proved {
+        headers.insert(name, value.clone());
+    }
+}
+
+/// Takes out what clients say about who they are, on every listener. `_` is taken for `-`, as servers do that turn
+/// header names into variables.
+pub(super) fn take_identity(worker: &Worker, fields: &mut HeaderMap) {
     let tls = worker.tls();
     let ours = tls.identity_headers();
     if ours.is_empty() {
@@ -117,14 +127,9 @@ pub(super) fn put_identity(worker: &Worker, session: Option<&Session>, headers: 
         ours.iter()
             .any(|one| one.as_str().len() == name.len() && name.bytes().zip(one.as_str().bytes()).all(alike))
     };
-    let said: Vec<_> = headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
+    let said: Vec<_> = fields.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
     for name in said {
-        headers.remove(name);
-    }
-    let proved =
-        session.and_then(|session| session.server.identity_header.as_ref().zip(session.identity.as_ref()));
-    if let Some((name, value)) = proved {
-        headers.insert(name, value.clone());
+        fields.remove(name);
     }
 }
 

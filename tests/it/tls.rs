@@ -301,6 +301,10 @@ fn what_clients_say_they_are_is_taken_out_on_cleartext_listeners_too() {
     let andon = Andon::start(&(second + &lone(upstream.address, "")));
     assert_eq!(andon.exchange(get_with("/", "X-Client-Identity: root\r\n")).status(), 200);
     assert_eq!(upstream.request().field("x-client-identity"), None);
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-Client-Identity\r\n\r\n\
+                   2\r\nhi\r\n0\r\nX-Client-Identity: root\r\nX-Sum: 42\r\n\r\n";
+    assert_eq!(andon.exchange(chunked).status(), 200);
+    assert_eq!(upstream.request().trailers, [("x-sum".to_owned(), "42".to_owned())]);
 }
 
 #[test]

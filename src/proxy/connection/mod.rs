@@ -149,6 +149,10 @@ impl Downstream {
 pub(super) struct Busy(Rc<Downstream>);
 
 impl Busy {
+    pub(super) fn worker(&self) -> &Worker {
+        &self.0.worker
+    }
+
     /// The response body waits for the upstream.
     pub(super) fn await_upstream(&self, span: Duration) {
         self.0.await_upstream(span);
