@@ -147,7 +147,12 @@ fn clients(tls: &mut Section<'_>, base: &Path) -> Option<ClientAuth> {
     Some(ClientAuth { ca: ca?, need, identity_header })
 }
 
-pub(super) fn of_upstream(section: &mut Section<'_>, base: &Path) -> Option<Arc<UpstreamTls>> {
+/// `names`: those of its endpoints.
+pub(super) fn of_upstream(
+    section: &mut Section<'_>,
+    base: &Path,
+    names: &[super::DnsName],
+) -> Option<Arc<UpstreamTls>> {
     let mut tls = section.optional_section("tls")?;
     let ca = tls.optional("ca", file(base));
     let server_name = tls.optional("server_name", server_name);
@@ -157,6 +162,12 @@ pub(super) fn of_upstream(section: &mut Section<'_>, base: &Path) -> Option<Arc<
         if tls.has(one) && !tls.has(other) {
             tls.missing(other, example);
         }
+    }
+    let unfit = names.iter().find(|name| DnsName::try_from(&*name.host).is_err());
+    if let Some(unfit) = unfit.filter(|_| !tls.has("server_name")) {
+        let found = format!("tls needs a server_name: no certificate can be for {unfit}");
+        let help = "write the name in its certificate, such as server_name = \"shop.internal\"";
+        tls.problem(tls.place.clone(), &found, "without server_name".to_owned(), help.to_owned());
     }
     tls.finish();
     let identity = cert.zip(key).map(|(cert, key)| KeyPair { cert, key });

@@ -110,7 +110,7 @@ fn read(mut section: Section<'_>, names: &mut Names, base: &Path) -> Option<Upst
     let idle_timeout = timeout("idle_timeout", Upstream::IDLE_TIMEOUT_DEFAULT);
     let retry = retry::read(&mut section);
     let concurrent_max = retry::read_concurrent_max(&mut section);
-    let tls = tls::of_upstream(&mut section, base);
+    let tls = tls::of_upstream(&mut section, base, &upkeep.names);
     let proxy_protocol = proxy_protocol(&mut section, protocol);
     section.finish();
     Some(Upstream {

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::controller::Controller;
 use crate::config::tls::{EndpointTls, UpstreamTls};
-use crate::config::{Config, Dns, DnsName, Health, Upstream, UpstreamProtocol};
+use crate::config::{Config, Dns, DnsName, Health, ProxyProtocol, Upstream, UpstreamProtocol};
 use crate::metrics::Shards;
 use crate::routing::{EndpointId, EndpointIds, TlsId, Usable};
 use crate::upstream::ejection::Turn;
@@ -36,6 +36,7 @@ pub(super) struct UpstreamLive {
     pub(super) group: Group,
     fixed: Vec<SocketAddr>,
     protocol: UpstreamProtocol,
+    proxy_protocol: Option<ProxyProtocol>,
     tls: Option<Arc<UpstreamTls>>,
     /// What its endpoints' numbers of TLS mean.
     ways: HashMap<TlsId, EndpointTls>,
@@ -166,6 +167,7 @@ impl Upstreams {
                 endpoint: member.endpoint,
                 tls: member.endpoint.tls.and_then(|tls| live.ways.get(&tls).cloned()),
                 protocol: live.protocol,
+                proxy_protocol: live.proxy_protocol,
                 health: Arc::clone(health),
                 counts: Arc::clone(&live.checks),
             }));
@@ -201,7 +203,7 @@ impl UpstreamLive {
     fn of(file: &Upstream, before: Option<Self>) -> Self {
         let health = file.upkeep.health.clone().map(Arc::new);
         let fixed = file.endpoints.clone();
-        let (protocol, tls) = (file.protocol, file.tls.clone());
+        let (protocol, proxy_protocol, tls) = (file.protocol, file.proxy_protocol, file.tls.clone());
         let (group, checks) = match before {
             None => (Group::new(file), Arc::default()),
             Some(Self { mut group, checks, .. }) => {
@@ -209,7 +211,7 @@ impl UpstreamLive {
                 (group, checks)
             }
         };
-        Self { group, fixed, protocol, tls, ways: HashMap::new(), health, checks }
+        Self { group, fixed, protocol, proxy_protocol, tls, ways: HashMap::new(), health, checks }
     }
 }
 

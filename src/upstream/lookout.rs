@@ -17,10 +17,10 @@ use tokio::task::{AbortHandle, spawn_local};
 use tracing::{error, info, warn};
 
 use super::dns;
-use super::probe::{self, Found, Greeting};
+use super::probe::{self, Found, Greeting, Preface};
 use super::standing::Standing;
 use crate::config::tls::EndpointTls;
-use crate::config::{Dns, Health, UpstreamProtocol};
+use crate::config::{Dns, Health, ProxyProtocol, UpstreamProtocol};
 use crate::metrics::shard::Counter;
 use crate::routing::Endpoint;
 use crate::tls::Material;
@@ -50,6 +50,7 @@ pub struct Check {
     /// `None`: cleartext.
     pub tls: Option<EndpointTls>,
     pub protocol: UpstreamProtocol,
+    pub proxy_protocol: Option<ProxyProtocol>,
     pub health: Arc<Health>,
     pub counts: Arc<CheckCounts>,
 }
@@ -129,8 +130,21 @@ struct Watch {
 impl Check {
     /// The endpoint, what it is asked, and how: a check that differs begins anew.
     fn asks_like(&self, other: &Self) -> bool {
-        let key = |check: &Self| (check.endpoint, check.protocol);
+        let key = |check: &Self| (check.endpoint, check.protocol, check.proxy_protocol);
         key(self) == key(other) && self.tls == other.tls && self.health == other.health
+    }
+
+    /// `None`: how its endpoint is spoken to over TLS is not known any more.
+    fn preface(&self, material: &Material) -> Option<Preface> {
+        let greeting = |tls| {
+            let (client, name) = material.client(tls, self.endpoint.address.ip())?;
+            Some(Greeting::new(&client, name, &self.health.probe, self.protocol))
+        };
+        let tls = match &self.tls {
+            Some(tls) => Some(greeting(tls)?),
+            None => None,
+        };
+        Some(Preface { proxy_protocol: self.proxy_protocol, tls })
     }
 }
 
@@ -190,22 +204,15 @@ async fn check_for_ever(
     news: mpsc::Sender<News>,
     material: watch::Receiver<Arc<Material>>,
 ) {
-    let Check { upstream, endpoint: Endpoint { address, .. }, tls, protocol, health, counts } = check;
+    let Check { upstream, endpoint: Endpoint { address, .. }, health, counts, .. } = &check;
+    let address = *address;
     let mut standing = Standing::default();
     tokio::time::sleep(health.interval.min(SPREAD_MAX).mul_f64(fastrand::f64())).await;
     loop {
         let Ok(turn) = turns.acquire().await else { return };
-        let found = match &tls {
-            None => probe::check(address, &health, None).await,
-            Some(tls) => {
-                let client = material.borrow().client(tls, address.ip());
-                match client.map(|(client, name)| Greeting::new(&client, name, &health.probe, protocol)) {
-                    Some(greeting) => probe::check(address, &health, Some(greeting)).await,
-                    // What spoke so has gone, and this check with the next plan.
-                    None => return,
-                }
-            }
-        };
+        // If what spoke so has gone, this check goes with the next plan.
+        let Some(preface) = check.preface(&material.borrow()) else { return };
+        let found = probe::check(address, health, preface).await;
         drop(turn);
         let passed = found == Found::Passed;
         match found {
@@ -218,7 +225,7 @@ async fn check_for_ever(
         let opinion = (found != Found::Nothing)
             .then(|| standing.checked(passed, health.healthy_after, health.unhealthy_after));
         if let Some(healthy) = opinion.flatten() {
-            let said = News::Checked { upstream: Arc::clone(&upstream), address, healthy };
+            let said = News::Checked { upstream: Arc::clone(upstream), address, healthy };
             if news.send(said).await.is_err() {
                 return;
             }

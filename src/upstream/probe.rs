@@ -18,12 +18,12 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::config::{Health, Probe, UpstreamProtocol};
+use crate::config::{Health, Probe, ProxyProtocol, UpstreamProtocol};
 use crate::tls::{ALPN_H2, Client};
 
 const AGENT: HeaderValue = HeaderValue::from_static("andon-health");
@@ -39,6 +39,14 @@ pub enum Found {
     Failed,
     /// We could not ask.
     Nothing,
+}
+
+/// What comes before the question of a check.
+#[derive(Default)]
+pub struct Preface {
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// `None`: cleartext.
+    pub tls: Option<Greeting>,
 }
 
 /// The TLS of one check.
@@ -74,14 +82,14 @@ impl Greeting {
 }
 
 /// Must run where `spawn_local` works. Takes no longer than the timeout.
-pub async fn check(address: SocketAddr, health: &Health, tls: Option<Greeting>) -> Found {
+pub async fn check(address: SocketAddr, health: &Health, preface: Preface) -> Found {
     let asked = async {
-        let stream = match connect(address).await {
+        let stream = match connect(address, preface.proxy_protocol).await {
             Ok(stream) => stream,
             Err(error) if is_our_shortage(&error) => return Found::Nothing,
             Err(_) => return Found::Failed,
         };
-        let passed = match tls {
+        let passed = match preface.tls {
             None => ask(stream, address, &health.probe, &Scheme::HTTP).await,
             Some(greeting) => match greeting.greet(stream).await {
                 Some(stream) => ask(stream, address, &health.probe, &Scheme::HTTPS).await,
@@ -108,10 +116,21 @@ trait Duplex: AsyncRead + AsyncWrite + Unpin + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Duplex for S {}
 
 /// The one place where a check connects.
-async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
+async fn connect(address: SocketAddr, introduction: Option<ProxyProtocol>) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
+    if let Some(version) = introduction {
+        stream.write_all(of_nobody(version)).await?;
+    }
     Ok(stream)
+}
+
+/// The PROXY protocol header of a connection that we make for ourselves and for no client.
+fn of_nobody(version: ProxyProtocol) -> &'static [u8] {
+    match version {
+        ProxyProtocol::V1 => b"PROXY UNKNOWN\r\n",
+        ProxyProtocol::V2 => b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00",
+    }
 }
 
 /// Of memory, descriptors, buffers or ports.

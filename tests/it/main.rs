@@ -71,6 +71,7 @@ mod streams;
 mod survival;
 #[cfg(test)]
 mod tls;
+mod tls_endpoints;
 #[cfg(test)]
 mod tracing;
 #[cfg(test)]

@@ -34,6 +34,18 @@ fn an_empty_table_turns_tls_on_for_an_upstream() {
 }
 
 #[test]
+fn a_name_that_no_certificate_can_have_needs_another() {
+    let upstream = "[[upstream]]\nname = \"u\"\nendpoints = [\"dns://shop-.internal:3\"]\n";
+    check(
+        &format!("{upstream}tls = {{}}\n"),
+        &[
+            "4:7: upstream \"u\": tls needs a server_name: no certificate can be for dns://shop-.internal:3; write the name in its certificate, such as server_name = \"shop.internal\"",
+        ],
+    );
+    config_of(&format!("{upstream}tls = {{ server_name = \"shop.internal\" }}\n"));
+}
+
+#[test]
 fn a_moved_line_is_not_a_change() {
     let text = format!("{UPSTREAM}tls = {{ ca = \"ca.pem\" }}\n");
     assert_eq!(config_of(&text), config_of(&format!("# moved\n\n{text}")));

@@ -1,7 +1,8 @@
 //! A table is built whole or not at all, and counting goes on over rebuilds.
 
 use super::*;
-use crate::config::PathPattern;
+use crate::config::tls::UpstreamTls;
+use crate::config::{DnsName, PathPattern};
 use crate::routing::testing::{config, route, split_route, table, upstream};
 
 #[test]
@@ -40,6 +41,28 @@ fn slots_and_endpoint_ids_live_on_over_a_rebuild() {
     changed.upstreams.push(stable);
     let back = seen(&build(&changed));
     assert!(back.1 > moved.1, "a number was used again");
+}
+
+#[test]
+fn the_table_knows_the_tls_of_endpoints_that_are_still_to_be_found() {
+    let (mut slots, mut ids) = (Slots::default(), EndpointIds::default());
+    let mut secure = config(vec![route("shop")]);
+    let host: Arc<str> = "shop.internal".into();
+    let ways = Arc::new(UpstreamTls { ca: None, server_name: None, identity: None });
+    secure.upstreams[0].tls = Some(Arc::clone(&ways));
+    secure.upstreams[0].upkeep.names = vec![DnsName { host: Arc::clone(&host), port: 443 }];
+    let table = Table::build(&secure, &mut slots, &mut ids).unwrap();
+    let name = Arc::clone(&secure.upstreams[0].name);
+    let address = "192.0.2.1:443".parse().unwrap();
+    let mut found = |host| ids.endpoint(&name, address, Some(EndpointTls::new(&ways, host))).unwrap();
+    let (by_name, by_address) = (found(Some(&host)), found(None));
+    assert_ne!(by_name.id, by_address.id, "a connection to the one is none to the other");
+    let asked = |endpoint: Endpoint| table.tls(endpoint.tls.unwrap()).unwrap().server_name.clone();
+    assert_eq!((asked(by_name), asked(by_address)), (Some(host), None));
+    assert_eq!(table.groups()[0].endpoints[0].tls, by_address.tls);
+
+    let table = Table::build(&config(vec![route("shop")]), &mut slots, &mut ids).unwrap();
+    assert!(table.tls(by_name.tls.unwrap()).is_none(), "no upstream speaks so any more");
 }
 
 #[test]

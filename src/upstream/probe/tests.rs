@@ -18,6 +18,8 @@ use tokio::task::spawn_local;
 use super::*;
 use crate::config::Weight;
 
+mod preface;
+
 fn health(probe: Probe) -> Health {
     Health {
         probe,
@@ -58,7 +60,7 @@ async fn asked(health: &Health, answer: &'static str) -> (Found, String) {
         stream.write_all(answer.as_bytes()).await.unwrap();
         String::from_utf8(head).unwrap()
     });
-    let found = check(address, health, None).await;
+    let found = check(address, health, Preface::default()).await;
     (found, serve.await.unwrap())
 }
 
@@ -98,11 +100,11 @@ fn a_connection_is_enough_for_tcp_and_no_connection_is_not() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        assert_eq!(check(address, &health(Probe::Tcp), None).await, Found::Passed);
+        assert_eq!(check(address, &health(Probe::Tcp), Preface::default()).await, Found::Passed);
         drop(listener);
-        assert_eq!(check(address, &health(Probe::Tcp), None).await, Found::Failed);
-        assert_eq!(check(address, &http(200..=200), None).await, Found::Failed);
-        assert_eq!(check(address, &grpc(""), None).await, Found::Failed);
+        assert_eq!(check(address, &health(Probe::Tcp), Preface::default()).await, Found::Failed);
+        assert_eq!(check(address, &http(200..=200), Preface::default()).await, Found::Failed);
+        assert_eq!(check(address, &grpc(""), Preface::default()).await, Found::Failed);
     });
 }
 
@@ -112,7 +114,7 @@ fn silence_is_a_failure_when_the_time_is_up() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Health { timeout: Duration::from_millis(50), ..http(200..=200) };
-        assert_eq!(check(address, &health, None).await, Found::Failed);
+        assert_eq!(check(address, &health, Preface::default()).await, Found::Failed);
     });
 }
 
@@ -130,21 +132,26 @@ async fn grpc_asked(service: &str, message: &'static [u8], status: &'static str)
                 assert_eq!(request.uri().path(), GRPC_PATH);
                 assert_eq!(request.headers()["content-type"], "application/grpc");
                 seen.set(request.into_body().collect().await.unwrap().to_bytes());
-                let mut trailers = HeaderMap::new();
-                trailers.insert("grpc-status", HeaderValue::from_static(status));
-                let frames = [Frame::data(Bytes::from_static(message)), Frame::trailers(trailers)];
-                Ok::<_, Infallible>(Response::new(Answer(frames.into_iter())))
+                Ok::<_, Infallible>(Response::new(Answer::new(status, message)))
             }
         });
         // It ends when the check hangs up.
         let _ = Builder::new(LocalExecutor).serve_connection(TokioIo::new(stream), answer).await;
     });
-    let found = check(address, &grpc(service), None).await;
+    let found = check(address, &grpc(service), Preface::default()).await;
     (found, question.take())
 }
 
 /// A message, then trailers.
 struct Answer(std::array::IntoIter<Frame<Bytes>, 2>);
+
+impl Answer {
+    fn new(status: &'static str, message: &'static [u8]) -> Self {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static(status));
+        Self([Frame::data(Bytes::from_static(message)), Frame::trailers(trailers)].into_iter())
+    }
+}
 
 impl hyper::body::Body for Answer {
     type Data = Bytes;

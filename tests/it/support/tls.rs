@@ -121,9 +121,13 @@ impl Secure {
     /// The handshake, and whatever the server says of it. Under TLS 1.3 a client learns with the first read that
     /// it was not let in.
     pub(crate) fn connect(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> io::Result<Self> {
+        Self::over(TcpStream::connect(address)?, config, name)
+    }
+
+    /// On a connection that has begun already.
+    pub(crate) fn over(mut socket: TcpStream, config: &Arc<ClientConfig>, name: &str) -> io::Result<Self> {
         let name = ServerName::try_from(name.to_owned()).expect("a name");
         let connection = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
-        let mut socket = TcpStream::connect(address)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         let mut stream = connection;
         while stream.is_handshaking() {
