@@ -80,6 +80,7 @@ fn config(routes: Vec<Route>) -> Config {
         store: Store::Memory,
         access_log: None,
         limits: Default::default(),
+        drain: Default::default(),
         dns: Default::default(),
         listeners: Vec::new(),
         upstreams: vec![upstream("v1", 9_001), upstream("v2", 9_011)],

@@ -1,44 +1,43 @@
-//! How many connections the system's limit on file descriptors allows.
+//! The limit on file descriptors: raised here and nowhere else, before anything is opened.
+//!
+//! What is kept back of it for all but clients is [`Reserve`]'s business. It makes clients wait, so nobody is turned
+//! away for want of descriptors, and `limits.connections_max` stays what the operator wrote.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::Config;
+use crate::config::Limits;
+use crate::proxy::Reserve;
 
-/// For the store, the log, the admin face, runtimes and files that are read: no flood of clients may take them.
-const RESERVE: u64 = 384;
-/// A listening socket for each listener, and what a runtime needs.
-const OF_A_RUNTIME: u64 = 8;
-
-/// `limits.connections_max`, or less where the system would not give descriptors for so many: a client may need a
-/// second one, for the connection to its upstream.
-pub(super) fn connections_max(config: &Config) -> usize {
-    let wanted = config.limits.connections_max;
-    let Some(descriptors) = raise() else { return wanted };
-    let most = most(descriptors, config.workers.count, config.listeners.len());
-    if most < wanted {
+/// An operator who asked for more connections than there can be is told. The default asks for nothing.
+pub(super) fn reserve(limits: &Limits) -> Reserve {
+    let descriptors = raise();
+    let reserve = Reserve::of_limit(descriptors);
+    if asks_for_more(limits, reserve.clients_max()) {
         tracing::warn!(
-            wanted,
-            connections_max = most,
+            connections_max = limits.connections_max,
+            room = reserve.clients_max(),
             descriptors,
-            "limits.connections_max is more than the limit on open files allows; raise it (ulimit -n, LimitNOFILE=)"
+            "limits.connections_max is more than the limit on open files has room for, and clients beyond that wait; \
+             raise it (ulimit -n, LimitNOFILE=)"
         );
     }
-    wanted.min(most)
+    reserve
 }
 
-/// The soft limit is for programs that use `select`; we may have the hard one. `None`: unlimited.
-fn raise() -> Option<u64> {
-    let limit = getrlimit(Resource::Nofile);
-    // What cannot be raised stays as it is.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-    getrlimit(Resource::Nofile).current
+fn asks_for_more(limits: &Limits, room: usize) -> bool {
+    let wanted = limits.connections_max;
+    wanted > room && wanted != Limits::default().connections_max
 }
 
-fn most(descriptors: u64, workers: usize, listeners: usize) -> usize {
-    let reserve = RESERVE + workers as u64 * (listeners as u64 + OF_A_RUNTIME);
-    // With very few, half of them are for us.
-    let free = descriptors.saturating_sub(reserve.min(descriptors / 2));
-    usize::try_from(free / 2).unwrap_or(usize::MAX).max(1)
+/// The soft limit is low for the sake of programs that cannot count beyond it; we can. What may be opened then.
+fn raise() -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        tracing::warn!(%error, ?current, "the limit of file descriptors stays as it is");
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -46,15 +45,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reserve_stays_and_each_client_may_have_two() {
-        assert_eq!(most(1_024, 4, 2), (1_024 - 384 - 40) / 2);
-        assert_eq!(most(1_048_576, 4, 1), (1_048_576 - 384 - 36) / 2);
-    }
-
-    #[test]
-    fn with_very_few_descriptors_somebody_is_still_let_in() {
-        assert_eq!(most(256, 4, 1), 64);
-        assert_eq!(most(3, 1, 1), 1);
-        assert_eq!(most(0, 1, 1), 1);
+    fn only_what_an_operator_asked_for_can_be_too_much() {
+        let of = |connections_max| Limits { connections_max, ..Default::default() };
+        let default = Limits::default().connections_max;
+        assert!(!asks_for_more(&of(672), 672));
+        assert!(asks_for_more(&of(673), 672));
+        assert!(!asks_for_more(&of(default), 672));
+        assert!(asks_for_more(&of(default + 1), default));
     }
 }

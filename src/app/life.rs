@@ -1,5 +1,5 @@
-//! The signals: TERM, INT and QUIT drain, a second one ends now; HUP reloads; USR1 opens the access log
-//! again; USR2 has no work yet.
+//! The signals: TERM, INT and QUIT drain, a second one ends now; HUP reloads; USR1 reopens logs; USR2 hands over to a
+//! new process.
 
 use std::io;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::Running;
+use super::upgrade::{self, Origin};
+use super::{Running, notify};
+use crate::config::Drain;
 use crate::control::Refusal;
 
-/// What is in flight when the drain begins gets this long to finish.
-const DRAIN: Duration = Duration::from_secs(30);
 /// A worker that was cut ends at once. One that has not after this long is stuck.
 const CUT: Duration = Duration::from_secs(5);
 /// How often to look whether the workers are done.
@@ -33,6 +33,14 @@ pub(super) enum Ending {
     Stuck,
 }
 
+/// Why it drains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Signal,
+    /// Another process serves.
+    HandedOver,
+}
+
 impl Life {
     pub(super) fn listen() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -44,56 +52,105 @@ impl Life {
     }
 
     /// Returns after the drain.
-    pub(super) fn follow(self, running: &Running) -> Ending {
+    pub(super) fn follow(self, running: &mut Running, origin: &Origin) -> Ending {
         let Self { runtime, mut signals } = self;
+        // Ends with the runtime. While draining nobody looks at the watchdog.
+        if let Some(period) = notify::watchdog() {
+            runtime.spawn(running.pulse().run(period));
+        }
         runtime.block_on(async {
-            while let Some(ask) = signals.next().await {
-                match ask {
-                    Ask::End => break,
-                    // A file on a mount that hangs must not keep a TERM waiting.
-                    Ask::Reload => tokio::select! {
-                        () = reload(running) => {}
-                        Some(Ask::End) = signals.next() => break,
-                    },
-                    Ask::Reopen => running.reopen(),
-                    Ask::HandOver => {
-                        tracing::warn!("USR2: handing over to a new binary is not in this version yet");
-                    }
-                }
-            }
-            drain(running, &mut signals).await
+            notify::ready(&status(running));
+            let cause = serve(running, origin, &mut signals).await;
+            drain(running, &mut signals, cause).await
         })
     }
 }
 
-async fn reload(running: &Running) {
-    // The controller logs what came of it.
-    if matches!(running.handle.reload().await, Err(Refusal::Gone)) {
-        tracing::error!("HUP: the control thread is gone; traffic goes on with the last configuration");
-    }
+fn status(running: &Running) -> String {
+    format!("serving: {} listeners, admin on {}", running.listeners.len(), running.admin)
 }
 
-async fn drain(running: &Running, signals: &mut Signals) -> Ending {
-    tracing::info!(deadline_s = DRAIN.as_secs(), "draining; a second signal ends at once");
+/// Until it is time to go.
+async fn serve(running: &Running, origin: &Origin, signals: &mut Signals) -> Cause {
+    while let Some(ask) = signals.next().await {
+        match ask {
+            Ask::End => break,
+            // A file on a mount that hangs must not keep a TERM waiting.
+            Ask::Reload => tokio::select! {
+                () = reload(running) => {}
+                () = signals.end() => break,
+            },
+            Ask::Reopen => running.reopen_logs(),
+            Ask::HandOver => {
+                notify::status("handing over to a new process");
+                match upgrade::hand_over(running, origin, signals.end()).await {
+                    Ok(()) => return Cause::HandedOver,
+                    Err(upgrade::UpgradeError::Interrupted) => break,
+                    Err(error) => {
+                        tracing::error!(%error, "USR2: not handed over; everything goes on as before");
+                        notify::status(&format!("{}; not handed over: {error}", status(running)));
+                    }
+                }
+            }
+        }
+    }
+    Cause::Signal
+}
+
+async fn reload(running: &Running) {
+    notify::reloading();
+    // The controller logs what came of it.
+    let outcome = match running.handle.reload().await {
+        Ok(_) => "",
+        Err(Refusal::Gone) => {
+            tracing::error!("HUP: the control thread is gone; traffic goes on with the last configuration");
+            "; the control thread is gone"
+        }
+        Err(_) => "; the last reload was refused, see the log",
+    };
+    notify::ready(&format!("{}{outcome}", status(running)));
+}
+
+async fn drain(running: &mut Running, signals: &mut Signals, cause: Cause) -> Ending {
+    let Drain { delay, timeout } = *running.drain.borrow();
+    if cause == Cause::Signal {
+        notify::stopping(&format!("draining for up to {} s", (delay + timeout).as_secs()));
+        running.announce_drain();
+        tracing::info!(
+            delay_s = delay.as_secs_f64(),
+            deadline_s = timeout.as_secs_f64(),
+            "draining; a second signal ends at once"
+        );
+        tokio::select! {
+            () = sleep(delay) => {}
+            () = signals.end() => return cut(running, "second signal").await,
+        }
+    } else {
+        tracing::info!(deadline_s = timeout.as_secs_f64(), "handed over; finishing what is in flight");
+    }
     running.drain();
-    let deadline = sleep_until(Instant::now() + DRAIN);
+    let deadline = sleep_until(Instant::now() + timeout);
     let mut deadline = std::pin::pin!(deadline);
     loop {
         tokio::select! {
-            () = &mut deadline => break tracing::warn!("the drain deadline passed; what is left is cut"),
-            Some(Ask::End) = signals.next() => break tracing::warn!("second signal; what is left is cut"),
+            () = &mut deadline => break cut(running, "the drain deadline passed").await,
+            () = signals.end() => break cut(running, "second signal").await,
             () = sleep(LOOK) => if running.has_drained() { return Ending::Drained },
         }
     }
+}
+
+async fn cut(running: &mut Running, why: &str) -> Ending {
+    running.drain();
     running.cut();
     let last = Instant::now() + CUT;
-    while !running.has_drained() {
-        if Instant::now() > last {
-            return Ending::Stuck;
-        }
+    while !running.has_drained() && Instant::now() < last {
         sleep(LOOK).await;
     }
-    Ending::Drained
+    let connections = running.shards.sum_workers(|shard| &shard.cut_connections);
+    let requests = running.shards.sum_workers(|shard| &shard.cut_requests);
+    tracing::warn!(connections, requests, "{why}; what was left is cut");
+    if running.has_drained() { Ending::Drained } else { Ending::Stuck }
 }
 
 enum Ask {
@@ -133,6 +190,15 @@ impl Signals {
             got = self.hangup.recv() => got.map(|()| Ask::Reload),
             got = self.user1.recv() => got.map(|()| Ask::Reopen),
             got = self.user2.recv() => got.map(|()| Ask::HandOver),
+        }
+    }
+
+    /// Any of those that end us. All others wait.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.quit.recv() => {}
         }
     }
 }

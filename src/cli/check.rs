@@ -83,7 +83,7 @@ fn counted(count: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Admin, Store, Workers};
+    use crate::config::{Admin, Drain, Store, Workers};
 
     #[test]
     fn a_good_file_is_summed_up_in_one_line() {
@@ -94,6 +94,7 @@ mod tests {
             access_log: None,
             dns: Default::default(),
             limits: Default::default(),
+            drain: Drain::default(),
             listeners: Vec::new(),
             upstreams: Vec::new(),
             routes: Vec::new(),

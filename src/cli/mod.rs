@@ -10,6 +10,7 @@ mod cord;
 mod decisions;
 mod demo;
 mod format;
+mod launch;
 mod output;
 mod reload;
 mod remote;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{Exit, check, output};
+use super::{Exit, check, launch, output};
 use crate::logging::{self, FILTER_DEFAULT, Filter, Format};
 
 #[derive(Debug, clap::Args)]
@@ -35,8 +35,15 @@ impl LogArgs {
 /// A file with problems is told here, in the words of `check`, before anything is started.
 pub(super) fn run(args: &Args) -> ExitCode {
     args.log.start();
+    let launch = match launch::read() {
+        Ok(launch) => launch,
+        Err(error) => {
+            tracing::error!(%error, "cannot take over what this process was started with");
+            return Exit::Failure.into();
+        }
+    };
     match check::load(&args.config) {
-        Ok(config) => crate::app::run(config, &args.config),
+        Ok(config) => crate::app::run(config, &args.config, launch),
         Err(_) => Exit::Config.into(),
     }
 }

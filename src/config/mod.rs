@@ -7,6 +7,7 @@ pub mod access_log;
 pub mod admin;
 pub mod canary;
 pub mod dns;
+pub mod drain;
 pub mod ejection;
 pub mod endpoints;
 #[doc(hidden)]
@@ -50,6 +51,7 @@ use toml::de::DeTable;
 pub use access_log::{AccessLog, LogFormat, LogTarget};
 pub use admin::Admin;
 pub use dns::Dns;
+pub use drain::Drain;
 pub use ejection::Ejection;
 pub use endpoints::DnsName;
 pub use guard::{Ceiling, FastTrip, Guard, OnUnhealthy, Tolerate};
@@ -90,6 +92,7 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     pub dns: Dns,
     pub limits: Limits,
+    pub drain: Drain,
     pub listeners: Vec<Listener>,
     pub upstreams: Vec<Upstream>,
     pub routes: Vec<Route>,
@@ -156,12 +159,13 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
     let access_log = access_log::read(root.optional_section("access_log"), base);
     let dns = dns::read(root.section("dns"));
     let limits = limits::read(root.section("limits"));
+    let drain = drain::read(root.section("drain"));
     let listeners = listener::read_all(&mut root, &admin, base);
     let mut names = Names::new("upstream");
     let upstreams = upstream::read_all(&mut root, &mut names, base);
     let routes = route::read_all(&mut root, &names);
     root.finish();
-    Config { workers, admin, store, dns, access_log, limits, listeners, upstreams, routes }
+    Config { workers, admin, store, dns, access_log, limits, drain, listeners, upstreams, routes }
 }
 
 /// The text, or what was found instead and what is accepted.

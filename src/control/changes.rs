@@ -35,6 +35,10 @@ impl Controller {
                 let Ask::Reload(reply) = job.ask else { return };
                 return self.start_reload(reply);
             }
+            (Ask::LendStore(_), _) => {
+                let Ask::LendStore(reply) = job.ask else { return };
+                return self.lend_store(reply);
+            }
             (_, Err(refusal)) => return job.ask.refuse(refusal),
             (_, Ok(step)) => step,
         };
@@ -168,7 +172,7 @@ impl Controller {
                 let state = &self.routes.split(route).ok_or(Refusal::Gone)?.state;
                 Ok((route, state.reset_cord(&request.by, &request.why, stamp)?))
             }
-            Ask::Reload(_) => Err(Refusal::Gone),
+            Ask::Reload(_) | Ask::LendStore(_) => Err(Refusal::Gone),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::hand_over::HandOver;
 use super::view::{RouteView, UpstreamView};
 use crate::config::Weight;
 use crate::store::record::{Cord, Decision, DecisionFilter};
@@ -27,6 +28,10 @@ pub enum Command {
     Reload(Reply<ReloadReport>),
     /// The text of `/metrics`.
     Metrics(Reply<String>),
+    /// A step of handing over to a new process.
+    HandOver(HandOver, Reply<()>),
+    /// Answered at once: the loop goes round.
+    Ping(Reply<()>),
 }
 
 pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -154,6 +159,15 @@ impl Handle {
 
     pub async fn metrics(&self) -> Result<String, Refusal> {
         self.ask(Command::Metrics).await
+    }
+
+    /// Answered as soon as the controller gets round to it, whatever the store does.
+    pub async fn ping(&self) -> Result<(), Refusal> {
+        self.ask(Command::Ping).await
+    }
+
+    pub async fn hand_over(&self, step: HandOver) -> Result<(), Refusal> {
+        self.ask(|reply| Command::HandOver(step, reply)).await
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {

@@ -30,14 +30,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info};
 
 use super::clock::Clock;
 use super::command::{Command, Refusal};
 use super::gauges::DecisionCounts;
-use super::jobs::{Ask, JOBS_MAX, Job};
+use super::jobs::{Ask, JOBS_MAX, Job, answer};
 use super::memory::Memory;
 use super::publish::Publisher;
 use super::queries::Queries;
@@ -46,7 +46,7 @@ use super::routes::Routes;
 use super::saving::{SAVE_WAIT_US_MAX, Saving};
 use super::upstreams::{Counting, Upstreams, first_answers};
 use super::windows::Windows;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::metrics::slots::Slots;
 use crate::metrics::{Load, Shards};
 use crate::routing::{EndpointIds, Live};
@@ -72,6 +72,7 @@ pub struct Start {
     pub tls: Keeper,
     pub clock: Clock,
     pub lookout: Lookout,
+    pub drain: watch::Sender<config::Drain>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,10 @@ pub struct Controller {
     pub(super) windows: Windows,
     pub(super) counts: DecisionCounts,
     pub(super) queries: Queries,
+    /// Tells the wiring what the file says of the drain.
+    pub(super) drain: watch::Sender<config::Drain>,
+    /// A new process decides from here on.
+    pub(super) frozen: bool,
 }
 
 /// What the loop may be woken by.
@@ -128,7 +133,8 @@ impl Controller {
     /// Merges the file with the stored state, stores what is new, and publishes the first snapshot. Listeners
     /// should open after it.
     pub async fn new(start: Start) -> Result<Self, StartError> {
-        let Start { config, config_path, store, loaded, live, shards, load, tls, clock, lookout } = start;
+        let Start { config, config_path, store, loaded, live, shards, load, tls, clock, lookout, drain } =
+            start;
         let mut slots = Slots::default();
         let mut endpoints = EndpointIds::default();
         let mut routes = Routes::from_store(loaded.routes);
@@ -173,6 +179,8 @@ impl Controller {
             tls,
             windows,
             counts,
+            drain,
+            frozen: false,
         })
     }
 
@@ -206,6 +214,7 @@ impl Controller {
     /// The one place where anything happens.
     pub(super) fn on(&mut self, event: Event) {
         match event {
+            Event::Tick if self.frozen => self.tick_frozen(),
             Event::Tick => self.tick(),
             Event::Command(command) => self.take(command),
             Event::Saved(result) => {
@@ -222,6 +231,7 @@ impl Controller {
     }
 
     fn take(&mut self, command: Command) {
+        let Some(command) = self.let_through(command) else { return };
         match command {
             Command::Routes(reply) => self.show_routes(reply),
             Command::Route(route, reply) => self.show_route(&route, reply),
@@ -232,6 +242,8 @@ impl Controller {
             Command::Decisions(filter, reply) => self.read_decisions(filter, reply),
             Command::Reload(reply) => self.enqueue(Ask::Reload(reply)),
             Command::Metrics(reply) => self.draw_metrics(reply),
+            Command::HandOver(step, reply) => self.hand_over(step, reply),
+            Command::Ping(reply) => answer(reply, Ok(())),
         }
     }
 
@@ -242,7 +254,7 @@ impl Controller {
         let route = match &ask {
             Ask::Weight(request, _) => self.routes.find(&request.route),
             Ask::Reset(request, _) => self.routes.find(&request.route),
-            Ask::Reload(_) => None,
+            Ask::Reload(_) | Ask::LendStore(_) => None,
         };
         let touched = route.map_or(0, |route| self.routes.list[route].touched);
         self.jobs.push_back(Job { ask, touched });

@@ -22,6 +22,8 @@ pub(super) enum Ask {
     Weight(SetWeight, Reply<RouteView>),
     Reset(ResetCord, Reply<RouteView>),
     Reload(Reply<ReloadReport>),
+    /// To close the store for a new process, when nothing is owed.
+    LendStore(Reply<()>),
 }
 
 impl Ask {
@@ -29,6 +31,7 @@ impl Ask {
         match self {
             Self::Weight(_, reply) | Self::Reset(_, reply) => answer(reply, Err(refusal)),
             Self::Reload(reply) => answer(reply, Err(refusal)),
+            Self::LendStore(reply) => answer(reply, Err(refusal)),
         }
     }
 }

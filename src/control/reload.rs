@@ -322,6 +322,7 @@ impl Controller {
         decisions.iter().for_each(|decision| self.note(decision));
         notes.extend(self.boot.notes(&config));
         self.memory.limit(config.limits.memory_bytes_max);
+        self.drain.send_replace(config.drain);
         self.config = config;
         self.reload_works = true;
         let report = self.report(notes);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::clock::Clock;
 use super::command::{Command, PullCord, Refusal, ResetCord, SetWeight};
@@ -34,6 +34,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         access_log: None,
         dns: Default::default(),
         limits: Default::default(),
+        drain: config::Drain::default(),
         listeners: Vec::new(),
         upstreams: upstreams.into_iter().zip(9_001..).map(|(name, port)| upstream(name, port)).collect(),
         routes,
@@ -84,6 +85,7 @@ impl Rig {
             tls: tls::Keeper::new(Default::default()).0,
             clock: Clock::manual(Arc::clone(&now_us), START_MS),
             lookout: Lookout::unattended().0,
+            drain: watch::Sender::default(),
         };
         let controller = Controller::new(start).await.unwrap();
         Self { controller, now_us, shards }

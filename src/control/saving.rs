@@ -196,6 +196,18 @@ impl Saving {
         landed
     }
 
+    /// A new process is about to open the store: nothing is started any more, what raises is refused.
+    pub(super) fn lend(&mut self) {
+        self.down = Some("it is lent to the new process that is taking over".to_owned());
+        self.retry_at_us = u64::MAX;
+    }
+
+    /// Ours again.
+    pub(super) fn take_back(&mut self) {
+        self.works();
+        self.retry_at_us = 0;
+    }
+
     #[cfg(test)]
     pub(super) fn is_under_way(&self) -> bool {
         self.flight.is_some()

@@ -32,12 +32,21 @@ impl Controller {
                 self.spent(route, canary, now_us);
             }
         }
-        self.tend(now_us);
-        self.memory.tick(now_us);
+        self.keep_up(now_us);
         self.windows.tick(now_us, &self.shards);
         let overdue = self.saving.overdue(now_us);
         let why = self.saving.down().unwrap_or_default().to_owned();
         self.landed(overdue, Err(why));
+    }
+
+    /// A new process decides. What concerns this one alone goes on, for the requests that it still serves.
+    pub(super) fn tick_frozen(&mut self) {
+        self.keep_up(self.clock.now_us());
+    }
+
+    fn keep_up(&mut self, now_us: u64) {
+        self.tend(now_us);
+        self.memory.tick(now_us);
     }
 
     /// Feeds every guard; returns the places of the canaries that are unhealthy and not dealt with, and of the routes

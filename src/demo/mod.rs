@@ -92,7 +92,7 @@ fn play(options: Options) -> Result<Summary, String> {
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     let upstreams =
         Upstreams::start(Instant::now()).map_err(|error| format!("cannot start the upstreams: {error}"))?;
-    let (andon, proxy) = setup::start(&upstreams)?;
+    let (mut andon, proxy) = setup::start(&upstreams)?;
     let load = Load::start(proxy).map_err(|error| format!("cannot start the load: {error}"))?;
 
     let show = if options.plain { None } else { Show::live() };

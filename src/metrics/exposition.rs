@@ -214,7 +214,10 @@ fn of_workers(shards: &Shards) -> Vec<MetricFamily> {
     let mut dropped =
         Family::counter("andon_access_log_dropped_total", "Lines that the access log did not take");
     dropped.count(&[], log.dropped.get() + shards.sum_workers(|shard| &shard.access_log_dropped));
-    [downstream, opened, refused, logged, dropped].into_iter().filter_map(Family::done).collect()
+    let mut cut = Family::counter("andon_drain_cut_total", "What was cut when the drain deadline passed");
+    cut.count(&[("what", "connections")], shards.sum_workers(|shard| &shard.cut_connections));
+    cut.count(&[("what", "requests")], shards.sum_workers(|shard| &shard.cut_requests));
+    [downstream, opened, refused, logged, dropped, cut].into_iter().filter_map(Family::done).collect()
 }
 
 pub(super) fn truth(is: bool) -> f64 {

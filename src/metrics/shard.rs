@@ -141,6 +141,12 @@ impl SlotCounters {
         self.started.add(1);
     }
 
+    fn in_flight(&self) -> u64 {
+        // What ended is read first, so that the difference is never negative.
+        let ended: u64 = self.outcomes.iter().map(Counter::get).sum();
+        self.started.get().saturating_sub(ended)
+    }
+
     pub fn finish(&self, finish: &Finish) {
         let blame = finish.outcome.blame();
         self.codes[code_index(finish.code)].add(1);
@@ -274,6 +280,11 @@ pub struct Shard {
     pub access_log_dropped: Counter,
     pub endpoints: Endpoints,
     pub handshakes: [Counter; Handshake::ALL.len()],
+    /// The last beat of the watchdog that the worker answered.
+    pub pulse: Counter,
+    /// Cut when the drain deadline passed.
+    pub cut_connections: Counter,
+    pub cut_requests: Counter,
 }
 
 impl Default for Shard {
@@ -288,6 +299,9 @@ impl Default for Shard {
             access_log_dropped: Counter::default(),
             endpoints: Endpoints::default(),
             handshakes: Default::default(),
+            pulse: Counter::default(),
+            cut_connections: Counter::default(),
+            cut_requests: Counter::default(),
         }
     }
 }
@@ -302,6 +316,12 @@ impl Shard {
     /// For readers: `None` if this worker never served the slot's chunk.
     pub fn peek(&self, id: SlotId) -> Option<&SlotCounters> {
         self.chunks[id.index() / CHUNK].get().map(|chunk| &chunk[id.index() % CHUNK])
+    }
+
+    /// Requests begun and not ended.
+    pub fn in_flight(&self) -> u64 {
+        let slots = self.chunks.iter().filter_map(OnceLock::get).flatten();
+        slots.map(SlotCounters::in_flight).sum()
     }
 
     pub fn refuse(&self, refused: Refused) {

@@ -88,6 +88,12 @@ impl Shards {
         sum
     }
 
+    /// The workers that have not answered this beat of the watchdog.
+    pub fn silent(&self, beat: u64) -> Vec<usize> {
+        let silent = self.workers.iter().enumerate().filter(|(_, shard)| shard.pulse.get() < beat);
+        silent.map(|(index, _)| index).collect()
+    }
+
     /// Any counter of the workers themselves, summed.
     pub fn sum_workers(&self, counter: impl Fn(&Shard) -> &Counter) -> u64 {
         self.workers.iter().map(|shard| counter(shard).get()).sum()

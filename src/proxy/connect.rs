@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 use super::connection::Downstream;
 use super::deadline::Deadline;
@@ -131,7 +130,8 @@ async fn connect(worker: &Worker, decision: &Decision, header: &[u8]) -> Result<
 }
 
 async fn reach(worker: &Worker, decision: &Decision, header: &[u8]) -> Result<Stream, ProxyError> {
-    let mut socket = TcpStream::connect(decision.endpoint.address).await.map_err(ProxyError::of_connect)?;
+    let mut socket =
+        worker.reserve.connect(decision.endpoint.address).await.map_err(ProxyError::of_connect)?;
     // Without it a small request can wait for the acknowledgement of the one before.
     socket.set_nodelay(true).map_err(ProxyError::Connect)?;
     // Where a system does not know the option, `response_timeout` sees an upload move in larger steps.

@@ -133,6 +133,11 @@ impl ProxyError {
     }
 }
 
+/// What the kernel would say a little later.
+pub(super) fn too_many_files() -> io::Error {
+    io::Error::from_raw_os_error(libc_codes::EMFILE)
+}
+
 /// Linux's numbers, the same on every architecture that we build for.
 mod libc_codes {
     pub(super) const ENOMEM: i32 = 12;

@@ -1,8 +1,13 @@
 //! Listening sockets: one a worker for each listener, sharing the address by `SO_REUSEPORT`, so that the kernel
 //! spreads connections and workers share nothing.
+//!
+//! Sockets that were opened by somebody else, systemd or the process before this one, are taken as they are. However
+//! many they are, each is accepted from: the kernel has given it its share of the connections already.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
@@ -19,6 +24,29 @@ pub struct Bound {
     /// The real one, if the configuration said port 0.
     pub address: SocketAddr,
     pub sockets: Vec<TcpListener>,
+}
+
+/// What one worker accepts from.
+#[derive(Debug)]
+pub struct Intake {
+    pub listener: Listener,
+    pub socket: TcpListener,
+    pub passed_on: PassedOn,
+}
+
+/// Whether another process accepts from a listener now, so that whoever waits in its queue is left there.
+#[derive(Clone, Debug, Default)]
+pub struct PassedOn(Arc<AtomicBool>);
+
+impl PassedOn {
+    /// Before the drain begins.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 #[derive(Debug, Error)]
@@ -43,6 +71,27 @@ pub fn bind(listener: &Listener, workers: usize) -> Result<Bound, BindError> {
     let address = claim(listener.address).map_err(error)?;
     let sockets: io::Result<Vec<_>> = (0..workers).map(|_| open(address, Sharing::Shared)).collect();
     Ok(Bound { listener: listener.clone(), address, sockets: sockets.map_err(error)? })
+}
+
+/// Takes sockets that listen already; there is at least one.
+pub fn adopt(listener: &Listener, sockets: Vec<TcpListener>) -> Result<Bound, BindError> {
+    let error = |source| BindError { name: listener.name.to_string(), address: listener.address, source };
+    let mut address = listener.address;
+    for socket in &sockets {
+        socket.set_nonblocking(true).map_err(error)?;
+        address = socket.local_addr().map_err(error)?;
+    }
+    Ok(Bound { listener: listener.clone(), address, sockets })
+}
+
+/// For each worker what it accepts from. With more sockets than workers a worker has several, with fewer several
+/// workers share one.
+pub fn spread(sockets: &[TcpListener], workers: usize) -> io::Result<Vec<Vec<TcpListener>>> {
+    let mut shares: Vec<_> = (0..workers).map(|_| Vec::new()).collect();
+    for turn in 0..workers.max(sockets.len()) {
+        shares[turn % workers].push(sockets[turn % sockets.len()].try_clone()?);
+    }
+    Ok(shares)
 }
 
 /// Binds the address once without sharing. A shared bind would succeed beside another process of the same user
@@ -79,5 +128,19 @@ mod tests {
         let first = claim(free).unwrap();
         let _held = open(first, Sharing::Shared).unwrap();
         assert_eq!(claim(first).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn every_socket_is_accepted_from_and_every_worker_accepts() {
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        for (sockets, workers) in [(1, 1), (1, 3), (2, 3), (3, 2), (4, 1), (7, 3)] {
+            let open: Vec<_> = (0..sockets).map(|_| open(free, Sharing::Alone).unwrap()).collect();
+            let shares = spread(&open, workers).unwrap();
+            assert!(shares.len() == workers && shares.iter().all(|share| !share.is_empty()));
+            let mut met: Vec<_> = shares.iter().flatten().map(|one| one.local_addr().unwrap()).collect();
+            met.sort_unstable();
+            met.dedup();
+            assert_eq!(met.len(), sockets, "{sockets} sockets, {workers} workers");
+        }
     }
 }

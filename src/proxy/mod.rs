@@ -32,6 +32,7 @@ mod proxy_protocol;
 mod record;
 mod replay;
 mod rescue;
+mod reserve;
 mod retry;
 mod stream;
 mod target;
@@ -43,5 +44,6 @@ mod websocket;
 pub mod worker;
 
 pub use admission::Admission;
-pub use listener::{BindError, Bound};
+pub use listener::{BindError, Bound, Intake, PassedOn};
+pub use reserve::Reserve;
 pub use worker::{Phase, Setup};

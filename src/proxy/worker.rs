@@ -20,7 +20,9 @@ use super::admission::{Admission, Admitted};
 use super::clock;
 use super::connection;
 use super::deadline::Deadlines;
+use super::listener::Intake;
 use super::pool::Pools;
+use super::reserve::Reserve;
 use super::retry::Budgets;
 use super::stream::Stream;
 use crate::config::Listener;
@@ -63,10 +65,13 @@ pub struct Setup {
     pub live: Live,
     pub shard: Arc<Shard>,
     pub admission: Arc<Admission>,
-    pub listeners: Vec<(Listener, std::net::TcpListener)>,
+    pub intakes: Vec<Intake>,
     /// What to shake hands with; the latest holds.
     pub tls: watch::Receiver<Arc<Material>>,
     pub phase: watch::Receiver<Phase>,
+    /// A number that goes up: each is answered in the shard, to show that this worker goes round.
+    pub pulse: watch::Receiver<u64>,
+    pub reserve: Reserve,
     /// When the process started: counters tell times from here.
     pub epoch: Instant,
     pub access_log: Option<AccessLog>,
@@ -80,6 +85,7 @@ pub(super) struct Worker {
     dice: RefCell<Dice>,
     pub(super) pools: Pools,
     pub(super) budgets: Budgets,
+    pub(super) reserve: Reserve,
     pub(super) shard: Arc<Shard>,
     pub(super) admission: Arc<Admission>,
     pub(super) deadlines: Rc<Deadlines>,
@@ -139,6 +145,15 @@ impl Worker {
         self.ids.borrow_mut().u128(..).to_le_bytes()
     }
 
+    /// What is cut is counted before anything of it has ended.
+    fn enter(&self, phase: Phase) {
+        if phase == Phase::Cut && !self.is_cut() {
+            self.shard.cut_connections.add(self.connections.get() as u64);
+            self.shard.cut_requests.add(self.shard.in_flight());
+        }
+        self.phase.set(phase);
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         matches!(self.phase.get(), Phase::Draining | Phase::Cut)
     }
@@ -164,6 +179,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
             dice: RefCell::new(Dice::new(setup.seed)),
             pools: Pools::default(),
             budgets: Budgets::default(),
+            reserve: setup.reserve,
             shard: setup.shard,
             admission: setup.admission,
             deadlines: Deadlines::new(REQUEST_TICK),
@@ -181,10 +197,10 @@ pub fn run(setup: Setup) -> io::Result<()> {
         spawn_local(sweep(Rc::clone(&worker)));
         spawn_local(follow_tls(Rc::clone(&worker), setup.tls));
         let mut accepting = Vec::new();
-        for (listener, socket) in setup.listeners {
-            let socket = TcpListener::from_std(socket)?;
-            accepting.push(spawn_local(accept(Rc::clone(&worker), Rc::new(listener), socket)));
+        for intake in setup.intakes {
+            accepting.push(spawn_local(accept(Rc::clone(&worker), intake)));
         }
+        spawn_local(answer_pulse(Rc::clone(&worker), setup.pulse));
         follow_phase(&worker, setup.phase).await;
         worker.drain_begins.notify_waiters();
         for listener in accepting {
@@ -201,7 +217,7 @@ async fn follow_phase(worker: &Rc<Worker>, mut phase: watch::Receiver<Phase>) {
     loop {
         // The sender is gone only if the process is ending without a drain.
         let now = if phase.changed().await.is_ok() { *phase.borrow_and_update() } else { Phase::Cut };
-        worker.phase.set(now);
+        worker.enter(now);
         if worker.is_draining() {
             break;
         }
@@ -210,7 +226,7 @@ async fn follow_phase(worker: &Rc<Worker>, mut phase: watch::Receiver<Phase>) {
     let worker = Rc::clone(worker);
     spawn_local(async move {
         while !worker.is_cut() {
-            worker.phase.set(if phase.changed().await.is_ok() { *phase.borrow() } else { Phase::Cut });
+            worker.enter(if phase.changed().await.is_ok() { *phase.borrow() } else { Phase::Cut });
         }
         worker.connection_deadlines.wake_all();
     });
@@ -230,7 +246,14 @@ async fn drain(worker: &Worker) {
     }
 }
 
-async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpListener) {
+async fn accept(worker: Rc<Worker>, intake: Intake) {
+    let Intake { listener, socket, passed_on } = intake;
+    let listener = Rc::new(listener);
+    let socket = match TcpListener::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => return tracing::error!(listener = %listener.name, %error, "cannot accept at all"),
+    };
+    let mut short = false;
     while !worker.is_draining() {
         let accepted = tokio::select! {
             biased;
@@ -238,7 +261,11 @@ async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpListener)
             accepted = socket.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => take_in(&worker, &listener, stream, peer),
+            Ok((stream, peer)) => {
+                let Some(guest) = let_in(&worker, &listener, stream, peer) else { continue };
+                short = wait_for_room(&worker, &listener, &guest, short).await;
+                serve(&worker, &listener, guest);
+            }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::error!(listener = %listener.name, %error, "cannot accept; trying again");
@@ -246,11 +273,16 @@ async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpListener)
             }
         }
     }
+    if passed_on.is_set() {
+        return;
+    }
     // Who stands in the kernel's queue was let in: closing the socket would reset them.
     for _ in 0..LAST_ACCEPTS_MAX {
         let next = poll_fn(|context| Poll::Ready(socket.poll_accept(context))).await;
         let Poll::Ready(Ok((stream, peer))) = next else { break };
-        take_in(&worker, &listener, stream, peer);
+        if let Some(guest) = let_in(&worker, &listener, stream, peer) {
+            serve(&worker, &listener, guest);
+        }
     }
 }
 
@@ -261,19 +293,45 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn take_in(worker: &Rc<Worker>, listener: &Rc<Listener>, stream: TcpStream, peer: SocketAddr) {
-    let (worker, listener) = (Rc::clone(worker), Rc::clone(listener));
+/// A connection that is within all limits.
+struct Guest {
+    stream: TcpStream,
+    peer: SocketAddr,
+    open: Open,
+}
+
+/// `None`: it was one too many, and is closed. Before anything else, so that only those who may stay wait for room.
+fn let_in(worker: &Rc<Worker>, listener: &Listener, stream: TcpStream, peer: SocketAddr) -> Option<Guest> {
     match worker.admission.admit(&listener.name, peer.ip()) {
-        Some(admitted) => {
-            let open = Open::new(&worker, admitted);
-            spawn_local(async move {
-                connection::serve(worker, listener, stream, peer).await;
-                drop(open);
-            });
-        }
+        Some(admitted) => Some(Guest { stream, peer, open: Open::new(worker, admitted) }),
         // Not an orderly close: after a flood of those the kernel would remember each one for a minute.
-        None => Stream::Plain(stream).reset(),
+        None => {
+            Stream::Plain(stream).reset();
+            None
+        }
     }
+}
+
+/// Whether there was none at first. While a client waits nobody else is accepted here; `short` before says that this
+/// was told already.
+async fn wait_for_room(worker: &Worker, listener: &Listener, guest: &Guest, short: bool) -> bool {
+    if worker.reserve.admits(&guest.stream) {
+        return false;
+    }
+    if !short {
+        tracing::warn!(listener = %listener.name, "few file descriptors are left; clients wait");
+    }
+    worker.reserve.room(&guest.stream, || worker.is_draining()).await;
+    true
+}
+
+fn serve(worker: &Rc<Worker>, listener: &Rc<Listener>, guest: Guest) {
+    let (worker, listener) = (Rc::clone(worker), Rc::clone(listener));
+    spawn_local(async move {
+        let Guest { stream, peer, open } = guest;
+        connection::serve(worker, listener, stream, peer).await;
+        drop(open);
+    });
 }
 
 /// Counts one open connection for as long as it lives, also if its task is dropped or panics.
@@ -294,6 +352,12 @@ impl Drop for Open {
         if self.0.connections.get() == 0 {
             self.0.all_closed.notify_one();
         }
+    }
+}
+
+async fn answer_pulse(worker: Rc<Worker>, mut pulse: watch::Receiver<u64>) {
+    while pulse.changed().await.is_ok() {
+        worker.shard.pulse.set(*pulse.borrow_and_update());
     }
 }
 

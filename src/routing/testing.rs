@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderName, Method};
 
 use super::{Answer, Decision, Dice, EndpointIds, Share, Snapshot, Table, TableError, View, decide};
 use crate::config::{
-    Admin, Canary, Config, Guard, PathPattern, Route, Scheme, Service, Store, Upstream, Weight, Workers,
+    Admin, Canary, Config, Drain, Guard, PathPattern, Route, Scheme, Service, Store, Upstream, Weight,
+    Workers,
 };
 use crate::metrics::slots::Slots;
 
@@ -49,6 +50,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         access_log: None,
         dns: Default::default(),
         limits: Default::default(),
+        drain: Drain::default(),
         listeners: Vec::new(),
         upstreams: vec![
             upstream("v1", &[9_001]),

@@ -73,6 +73,9 @@ pub enum StoreError {
     )]
     Refused { place: Arc<str>, found: Arc<str> },
 
+    #[error("store {place}: lent to the new process that is taking over; try again in a moment")]
+    Lent { place: Arc<str> },
+
     #[error("store {place}: closed; it takes no more requests, restart andon")]
     Gone { place: Arc<str> },
 }
@@ -90,7 +93,11 @@ impl StoreError {
     /// May the same request succeed later, with nobody changing the configuration or the file's contents?
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Busy { .. } | Self::Full { .. } | Self::Io { .. } | Self::Moved { .. } => true,
+            Self::Busy { .. }
+            | Self::Full { .. }
+            | Self::Io { .. }
+            | Self::Moved { .. }
+            | Self::Lent { .. } => true,
             Self::DirectoryMissing { .. }
             | Self::Denied { .. }
             | Self::NotAFile { .. }

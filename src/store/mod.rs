@@ -10,6 +10,7 @@
 
 mod error;
 mod file;
+mod held;
 pub mod record;
 mod rows;
 mod sqlite;
@@ -26,6 +27,7 @@ use std::sync::mpsc::{self, SyncSender, TrySendError};
 use tokio::sync::oneshot;
 
 use crate::config;
+use held::Held;
 use record::{Change, Decision, DecisionFilter, RouteRecord};
 use sqlite::Database;
 use thread::{Reply, Request};
@@ -48,12 +50,16 @@ impl Store {
     /// Creates the file if it is missing, brings its schema up to date, reads all routes and checks the whole
     /// file. Blocks, the longer the more decisions there are: call it before the runtime starts.
     pub fn open(place: &config::Store) -> Result<(Self, Loaded), StoreError> {
-        Self::start(Database::open(place, sqlite::BUSY_TIMEOUT)?)
+        Self::start(Database::open(place, sqlite::BUSY_TIMEOUT)?, place)
     }
 
-    fn start((database, routes): (Database, Vec<RouteRecord>)) -> Result<(Self, Loaded), StoreError> {
+    fn start(
+        (database, routes): (Database, Vec<RouteRecord>),
+        file: &config::Store,
+    ) -> Result<(Self, Loaded), StoreError> {
         let place = Arc::clone(database.place());
-        Ok((Self { queue: thread::start(database)?, place }, Loaded { routes }))
+        let held = Held::new(database, file.clone());
+        Ok((Self { queue: thread::start(held)?, place }, Loaded { routes }))
     }
 
     /// All changes or none, in one transaction and in their order. Each replaces the whole state of its route and
@@ -66,6 +72,17 @@ impl Store {
     /// Newest first, which is the order of saving, whatever the clock said.
     pub async fn decisions(&self, filter: DecisionFilter) -> Result<Vec<Decision>, StoreError> {
         self.ask(|reply| Request::Decisions(filter, reply)).await
+    }
+
+    /// Closes the file, with its log written back, so that another process can open it; all that was asked before
+    /// is done first. Until [`Store::take_back`] everything is refused with [`StoreError::Lent`].
+    pub async fn lend(&self) -> Result<(), StoreError> {
+        self.ask(Request::Lend).await
+    }
+
+    /// The other process is gone. If the file cannot be opened now, each later request tries again.
+    pub async fn take_back(&self) -> Result<(), StoreError> {
+        self.ask(Request::TakeBack).await
     }
 
     /// Waits until all that was asked before is done and the file is closed, with its log written back. Blocks.

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::StoreError;
+use super::held::Held;
 use super::record::{Change, Decision, DecisionFilter};
-use super::sqlite::Database;
 
 /// Requests waiting for the disk. When full, callers get [`super::BusyCause::QueueFull`] instead of a place.
 pub const STORE_QUEUE_MAX: usize = 256;
@@ -21,36 +21,44 @@ pub const STORE_QUEUE_MAX: usize = 256;
 pub(super) enum Request {
     Save(Vec<Change>, Reply<()>),
     Decisions(DecisionFilter, Reply<Vec<Decision>>),
+    Lend(Reply<()>),
+    TakeBack(Reply<()>),
     /// Not a tokio channel: who closes may stand outside any runtime, or inside one, and must not panic there.
     Close(SyncSender<Result<(), StoreError>>),
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-pub(super) fn start(database: Database) -> Result<SyncSender<Request>, StoreError> {
-    let place = Arc::clone(database.place());
+pub(super) fn start(held: Held) -> Result<SyncSender<Request>, StoreError> {
+    let place = Arc::clone(held.place());
     let (queue, requests) = mpsc::sync_channel(STORE_QUEUE_MAX);
     thread::Builder::new()
         .name("andon-store".into())
-        .spawn(move || serve(database, &requests))
+        .spawn(move || serve(held, &requests))
         .map_err(|error| StoreError::Io { place, found: format!("no thread for it: {error}").into() })?;
     Ok(queue)
 }
 
-fn serve(mut database: Database, requests: &Receiver<Request>) {
+fn serve(mut held: Held, requests: &Receiver<Request>) {
     while let Ok(request) = requests.recv() {
         match request {
             // A caller that no longer waits is no failure: what it asked for was done.
-            Request::Save(changes, reply) => drop(reply.send(database.save(&changes))),
-            Request::Decisions(filter, reply) => drop(reply.send(database.decisions(&filter))),
+            Request::Save(changes, reply) => {
+                drop(reply.send(held.open().and_then(|database| database.save(&changes))));
+            }
+            Request::Decisions(filter, reply) => {
+                drop(reply.send(held.open().and_then(|database| database.decisions(&filter))));
+            }
+            Request::Lend(reply) => drop(reply.send(held.lend())),
+            Request::TakeBack(reply) => drop(reply.send(held.take_back())),
             Request::Close(reply) => {
-                drop(reply.send(database.close()));
+                drop(reply.send(held.close()));
                 return;
             }
         }
     }
-    let place = Arc::clone(database.place());
-    if let Err(error) = database.close() {
+    let place = Arc::clone(held.place());
+    if let Err(error) = held.close() {
         warn!(%place, %error, "store not closed cleanly; nothing is lost, the next start recovers it");
     }
 }

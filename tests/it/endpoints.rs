@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::name_server::NameServer;
-use crate::support::{Andon, Load, Message, Server, get, get_with, port, reply, wait};
+use crate::support::{Andon, Load, Message, Server, Site, get, get_with, port, reply, wait};
 
 const CHECKS: &str =
     "health = { path = \"/healthz\", interval = \"100ms\", healthy_after = 1, unhealthy_after = 1 }";
@@ -239,4 +239,28 @@ fn wait_for_address(andon: &Andon, ip: Ipv4Addr) {
         let is_it = |one: &Value| address(one).is_some_and(|found| found.ip() == IpAddr::V4(ip));
         endpoints.iter().any(|one| is_it(one) && one["used"] == true).then_some(())
     });
+}
+
+#[test]
+fn endpoints_are_checked_through_an_upgrade_and_through_one_that_fails() {
+    let (first, second) = (Checked::named("first", true), Checked::named("second", false));
+    let body = lone(&[first.server.address, second.server.address], CHECKS, "");
+    let site = Site::new(&body);
+    let mut andon = site.start();
+    wait_for_use(&andon, second.server.address, false);
+
+    site.write("nonsense = 1");
+    assert!(andon.upgrade().is_err());
+    site.write(&body);
+    second.says(true);
+    wait_for_use(&andon, second.server.address, true);
+
+    second.says(false);
+    wait_for_use(&andon, second.server.address, false);
+    assert_eq!(andon.upgrade(), Ok(()));
+    assert_eq!(andon.ended().code(), Some(0), "the old one stops asking, and ends");
+    wait_for_use(&andon, second.server.address, false);
+    assert_eq!(answers(&andon, 50), set(&["first"]));
+    second.says(true);
+    wait_for_use(&andon, second.server.address, true);
 }

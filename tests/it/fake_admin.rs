@@ -76,6 +76,7 @@ async fn control(mut commands: mpsc::Receiver<Command>) {
             Command::Metrics(reply) => {
                 reply.send(Ok("# TYPE andon_store_up gauge\nandon_store_up 1\n".into())).is_ok()
             }
+            Command::HandOver(_, reply) | Command::Ping(reply) => reply.send(Ok(())).is_ok(),
         };
     }
 }

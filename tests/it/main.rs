@@ -12,6 +12,7 @@ mod demo;
 mod fake_admin;
 mod readme;
 mod tidy;
+mod units;
 
 #[cfg(test)]
 mod access_log;
@@ -46,6 +47,8 @@ mod http_safety;
 #[cfg(test)]
 mod immune;
 #[cfg(test)]
+mod life;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod metrics;
@@ -59,6 +62,8 @@ mod rescue;
 mod retries;
 #[cfg(test)]
 mod routes;
+#[cfg(test)]
+mod shortage;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
@@ -74,6 +79,8 @@ mod tls;
 mod tls_endpoints;
 #[cfg(test)]
 mod tracing;
+#[cfg(test)]
+mod upgrade;
 #[cfg(test)]
 mod websocket;
 #[cfg(test)]

@@ -204,7 +204,7 @@ fn a_missing_table_is_refused() {
 async fn a_save_fails_while_another_program_holds_the_lock_and_works_again_afterwards() {
     let (_directory, path) = directory();
     let opened = Database::open(&place(&path), Duration::from_millis(1)).unwrap();
-    let (store, _) = Store::start(opened).unwrap();
+    let (store, _) = Store::start(opened, &place(&path)).unwrap();
     store.save(vec![change("shop", 1, "d-1")]).await.unwrap();
     let other = sqlite3(&path);
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();

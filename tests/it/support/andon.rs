@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, channel};
@@ -68,25 +68,46 @@ impl Site {
     }
 
     pub(crate) fn file(&self) -> PathBuf {
-        self.dir.path().join("andon.toml")
+        self.path("andon.toml")
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_andon"));
+    /// As it is started, for those who start it in another way.
+    pub(crate) fn command(&self) -> Command {
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_andon")))
+    }
+
+    /// Of this program instead of the one that was built.
+    pub(crate) fn command_of(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.arg("run").arg("-c").arg(self.file()).stdin(Stdio::null());
         command.env("ANDON_LOG", "info").env("ANDON_LOG_FORMAT", "json");
         command
     }
 
+    /// Through another program, which gets the command behind these arguments and becomes it.
+    pub(crate) fn command_through(&self, program: &str, arguments: &[&str]) -> Command {
+        let command = self.command();
+        let mut through = Command::new(program);
+        through.args(arguments).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+        through.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        through
+    }
+
     #[track_caller]
     pub(crate) fn start(&self) -> Andon {
-        self.start_with_stdout(Stdio::inherit())
+        self.start_command(self.command())
     }
 
     #[track_caller]
     pub(crate) fn start_with_stdout(&self, stdout: impl Into<Stdio>) -> Andon {
-        let mut child =
-            self.command().stdout(stdout).stderr(Stdio::piped()).spawn().expect("the binary is built");
+        let mut command = self.command();
+        command.stdout(stdout);
+        self.start_command(command)
+    }
+
+    #[track_caller]
+    pub(crate) fn start_command(&self, mut command: Command) -> Andon {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary is built");
         let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -94,7 +115,14 @@ impl Site {
         });
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let log = Log { lines, read: RefCell::default() };
-        let mut andon = Andon { child, log, address: nowhere, admin: nowhere, _dir: Rc::clone(&self.dir) };
+        let mut andon = Andon {
+            child,
+            successor: None,
+            log,
+            address: nowhere,
+            admin: nowhere,
+            _dir: Rc::clone(&self.dir),
+        };
         andon.address = andon.log.address("listener");
         andon.admin = andon.log.address("admin");
         wait::until("andon is ready", || (andon.ask("GET", "/readyz", "").status == 200).then_some(()));
@@ -114,6 +142,8 @@ impl Site {
 /// A running andon. Killed on drop.
 pub(crate) struct Andon {
     child: Child,
+    /// The process that has taken over from our child, if any.
+    successor: Option<u32>,
     log: Log,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -210,9 +240,56 @@ impl Andon {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
+        let kill = format!("kill -{name} {}", self.pid());
         let status = Command::new("sh").arg("-c").arg(kill).status().expect("there is a shell");
         assert!(status.success(), "andon has ended already: {}", self.log.text());
+    }
+
+    /// Of the process that serves.
+    pub(crate) fn pid(&self) -> u32 {
+        self.successor.unwrap_or_else(|| self.child.id())
+    }
+
+    /// A new process takes over. Returns when the log says so, or that it does not.
+    #[track_caller]
+    pub(crate) fn upgrade(&mut self) -> Result<(), String> {
+        let said = self.log.text().lines().count();
+        self.signal("USR2");
+        let (pid, refused) = wait::until("it hands over, or says why not", || {
+            let text = self.log.text();
+            let events = text.lines().skip(said).filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            events.into_iter().find_map(|event| match event["message"].as_str()? {
+                "the new process serves" => Some((u32::try_from(event["pid"].as_u64()?).ok()?, None)),
+                "USR2: not handed over; everything goes on as before" => {
+                    Some((0, Some(event["error"].as_str()?.to_owned())))
+                }
+                _ => None,
+            })
+        });
+        match refused {
+            Some(why) => Err(why),
+            None => {
+                self.successor = Some(pid);
+                Ok(())
+            }
+        }
+    }
+
+    /// The last that was said of where this listener listens.
+    #[track_caller]
+    pub(crate) fn listener(&self, name: &str) -> SocketAddr {
+        let named = |line: &str| {
+            let event: Value = serde_json::from_str(line).ok()?;
+            (event.get("listener")? == name).then(|| event["address"].as_str()?.parse().ok())?
+        };
+        let text = self.log.text();
+        text.lines().rev().find_map(named).unwrap_or_else(|| panic!("no listener {name}:\n{text}"))
+    }
+
+    /// Whether a process of this number is there and has not ended.
+    pub(crate) fn runs(pid: u32) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
     }
 
     /// Ends it without a chance to save anything.
@@ -237,6 +314,9 @@ impl Drop for Andon {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(pid) = self.successor.filter(|pid| Self::runs(*pid)) {
+            let _ = Command::new("kill").arg("-KILL").arg(pid.to_string()).status();
+        }
         if std::thread::panicking() {
             eprintln!("andon's log:\n{}", self.log.text());
         }
