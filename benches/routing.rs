@@ -79,6 +79,7 @@ fn config(routes: Vec<Route>) -> Config {
         admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 2636)) },
         store: Store::Memory,
         access_log: None,
+        tracing: None,
         limits: Default::default(),
         drain: Default::default(),
         dns: Default::default(),

@@ -17,6 +17,7 @@ use crate::config::{self, Config};
 use crate::control::{self, Clock, Handle, StartError};
 use crate::metrics::Shards;
 use crate::proxy::access_log::Writer;
+use crate::proxy::spans::Exporter;
 use crate::proxy::{PassedOn, Phase};
 use crate::routing::TableError;
 use crate::store::{Store, StoreError};
@@ -54,6 +55,8 @@ pub enum AppError {
     AccessLog(#[source] io::Error),
     #[error("certificates: {0}")]
     Tls(String),
+    #[error("tracing: cannot start the export: {0}")]
+    Tracing(#[source] std::io::Error),
     #[error("cannot start a thread or its runtime: {0}")]
     Thread(#[source] io::Error),
     #[error("the process that this one was to follow does not hand over: {0}")]
@@ -82,6 +85,7 @@ pub struct Running {
     lookout: JoinHandle<()>,
     store: Store,
     access_log: Option<Writer>,
+    spans: Option<Exporter>,
 }
 
 /// Our own copies of the sockets of one listener.
@@ -219,12 +223,15 @@ impl Running {
     /// Waits for the workers, then ends control and store, in this order: the last requests are still counted,
     /// the last decision still stored.
     pub fn finish(self) {
-        let Self { handle, door, workers, control, lookout, store, access_log, .. } = self;
+        let Self { handle, door, workers, control, lookout, store, access_log, spans, .. } = self;
         for worker in workers {
             join(worker);
         }
         if let Some(log) = access_log {
             log.finish();
+        }
+        if let Some(spans) = spans {
+            spans.finish();
         }
         door.send_replace(Door::Gone);
         drop(handle);

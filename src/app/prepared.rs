@@ -16,6 +16,7 @@ use crate::config::{self, Config};
 use crate::control::{self, Clock, Controller, Handle, Start};
 use crate::metrics::{Load, Shards};
 use crate::proxy::access_log::{self, AccessLog, Writer};
+use crate::proxy::spans::{self, Exporter, Spans};
 use crate::proxy::{Admission, Bound, PassedOn, Phase, Reserve, Setup};
 use crate::routing::{EndpointIds, Live, Snapshot, Table, TableError};
 use crate::store::Store;
@@ -49,6 +50,8 @@ pub(super) struct Prepared {
     drain: watch::Receiver<config::Drain>,
     log: Option<AccessLog>,
     log_writer: Option<Writer>,
+    spans: Option<Spans>,
+    exporter: Option<Exporter>,
 }
 
 impl Prepared {
@@ -58,6 +61,7 @@ impl Prepared {
         let (store, loaded) = Store::open(&config.store)?;
         let (epoch, shards) = (control::clock::process_start(), Shards::new(workers));
         let (log, log_writer) = access_log(&config, &shards)?;
+        let (spans, exporter) = spans(&config, &shards)?;
         let load = Arc::new(Load::new(config.listeners.iter().map(|one| Arc::clone(&one.name))));
         let (connections_max, of_each) = (config.limits.connections_max, &config.listeners);
         let admission = Arc::new(Admission::new(connections_max, of_each, Arc::clone(&load)));
@@ -101,6 +105,8 @@ impl Prepared {
             drain,
             log,
             log_writer,
+            spans,
+            exporter,
         })
     }
 
@@ -122,6 +128,7 @@ impl Prepared {
             reserve,
             epoch,
             access_log: self.log.clone(),
+            spans: self.spans.clone(),
             seed: fastrand::u64(..),
         })?;
         tracing::info!(address = %sockets.admin_address, "admin listening");
@@ -148,6 +155,7 @@ impl Prepared {
             lookout: self.lookout,
             store: self.store,
             access_log: self.log_writer,
+            spans: self.exporter,
         })
     }
 }
@@ -156,6 +164,12 @@ fn access_log(config: &Config, shards: &Shards) -> Result<(Option<AccessLog>, Op
     let Some(log) = &config.access_log else { return Ok((None, None)) };
     let started = access_log::start(log, Arc::clone(shards.access_log()));
     started.map(|(log, writer)| (Some(log), Some(writer))).map_err(AppError::AccessLog)
+}
+
+fn spans(config: &Config, shards: &Shards) -> Result<(Option<Spans>, Option<Exporter>), AppError> {
+    let Some(tracing) = &config.tracing else { return Ok((None, None)) };
+    let started = spans::start(tracing, Arc::clone(shards.spans()));
+    started.map(|(spans, exporter)| (Some(spans), Some(exporter))).map_err(AppError::Tracing)
 }
 
 /// What `Live` holds until the controller publishes: no route at all.

@@ -92,6 +92,7 @@ mod tests {
             admin: Admin { listen: ([127, 0, 0, 1], 2636).into() },
             store: Store::Memory,
             access_log: None,
+            tracing: None,
             dns: Default::default(),
             limits: Default::default(),
             drain: Drain::default(),

@@ -26,6 +26,7 @@ pub mod retry;
 pub mod route;
 pub mod store;
 pub mod tls;
+pub mod tracing;
 pub mod units;
 pub mod upkeep;
 pub mod upstream;
@@ -70,6 +71,7 @@ pub use route::{
     Trigger, Upgrade,
 };
 pub use store::Store;
+pub use tracing::Tracing;
 pub use units::Weight;
 pub use upkeep::{Balance, Upkeep};
 pub use upstream::{ProxyProtocol, Upstream, UpstreamProtocol};
@@ -90,6 +92,8 @@ pub struct Config {
     pub store: Store,
     /// `None`: no access log.
     pub access_log: Option<AccessLog>,
+    /// `None`: no spans.
+    pub tracing: Option<Tracing>,
     pub dns: Dns,
     pub limits: Limits,
     pub drain: Drain,
@@ -157,6 +161,7 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
     let admin = admin::read(root.section("admin"));
     let store = store::read(root.section("store"), base);
     let access_log = access_log::read(root.optional_section("access_log"), base);
+    let tracing = tracing::read(root.section("tracing"));
     let dns = dns::read(root.section("dns"));
     let limits = limits::read(root.section("limits"));
     let drain = drain::read(root.section("drain"));
@@ -165,7 +170,7 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
     let upstreams = upstream::read_all(&mut root, &mut names, base);
     let routes = route::read_all(&mut root, &names);
     root.finish();
-    Config { workers, admin, store, dns, access_log, limits, drain, listeners, upstreams, routes }
+    Config { workers, admin, store, dns, access_log, tracing, limits, drain, listeners, upstreams, routes }
 }
 
 /// The text, or what was found instead and what is accepted.

@@ -39,6 +39,7 @@ pub(super) struct Boot {
     admin: config::Admin,
     store: config::Store,
     access_log: Option<config::AccessLog>,
+    tracing: Option<config::Tracing>,
     connections_max: usize,
     listeners: Vec<config::Listener>,
 }
@@ -369,6 +370,7 @@ impl Boot {
             admin: config.admin.clone(),
             store: config.store.clone(),
             access_log: config.access_log.clone(),
+            tracing: config.tracing.clone(),
             connections_max: config.limits.connections_max,
             listeners: config.listeners.clone(),
         }
@@ -380,6 +382,7 @@ impl Boot {
             ("[admin]", self.admin != config.admin),
             ("[store]", self.store != config.store),
             ("[access_log]", self.access_log != config.access_log),
+            ("[tracing]", self.tracing != config.tracing),
             ("[limits] connections_max", self.connections_max != config.limits.connections_max),
             ("[[listener]]", !self.listeners.iter().map(fixed).eq(config.listeners.iter().map(fixed))),
         ];

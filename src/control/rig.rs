@@ -32,6 +32,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         admin: Admin { listen: ([127, 0, 0, 1], 0).into() },
         store: config::Store::Memory,
         access_log: None,
+        tracing: None,
         dns: Default::default(),
         limits: Default::default(),
         drain: config::Drain::default(),

@@ -69,6 +69,7 @@ pub fn render(slots: &[(SlotId, SlotName)], shards: &Shards, gauges: &Gauges) ->
     let mut families = of_slots(slots, shards);
     families.extend(of_control(gauges));
     families.extend(of_workers(shards));
+    families.extend(of_spans(shards));
     families.extend(upstream_families::families(&gauges.upstreams));
     families.extend(load::families(&gauges.load));
     families.extend(tls::families(shards, &gauges.tls));
@@ -218,6 +219,15 @@ fn of_workers(shards: &Shards) -> Vec<MetricFamily> {
     cut.count(&[("what", "connections")], shards.sum_workers(|shard| &shard.cut_connections));
     cut.count(&[("what", "requests")], shards.sum_workers(|shard| &shard.cut_requests));
     [downstream, opened, refused, logged, dropped, cut].into_iter().filter_map(Family::done).collect()
+}
+
+fn of_spans(shards: &Shards) -> Vec<MetricFamily> {
+    let spans = shards.spans();
+    let mut exported = Family::counter("andon_spans_exported_total", "Spans that the collector took");
+    exported.count(&[], spans.exported.get());
+    let mut dropped = Family::counter("andon_spans_dropped_total", "Spans that the collector did not take");
+    dropped.count(&[], spans.dropped.get() + shards.sum_workers(|shard| &shard.spans_dropped));
+    [exported, dropped].into_iter().filter_map(Family::done).collect()
 }
 
 pub(super) fn truth(is: bool) -> f64 {

@@ -278,6 +278,8 @@ pub struct Shard {
     pub refused: [Counter; Refused::ALL.len()],
     /// Lines that did not fit the queue of the access log.
     pub access_log_dropped: Counter,
+    /// Spans that did not fit the queue of the export.
+    pub spans_dropped: Counter,
     pub endpoints: Endpoints,
     pub handshakes: [Counter; Handshake::ALL.len()],
     /// The last beat of the watchdog that the worker answered.
@@ -297,6 +299,7 @@ impl Default for Shard {
             upstream_closed: Counter::default(),
             refused: Default::default(),
             access_log_dropped: Counter::default(),
+            spans_dropped: Counter::default(),
             endpoints: Endpoints::default(),
             handshakes: Default::default(),
             pulse: Counter::default(),

@@ -12,6 +12,7 @@ use super::{Blame, Outcome, SlotId};
 pub struct Shards {
     workers: Arc<[Arc<Shard>]>,
     access_log: Arc<LogCounters>,
+    spans: Arc<SpanCounters>,
 }
 
 /// What the thread of the access log counts.
@@ -19,6 +20,14 @@ pub struct Shards {
 pub struct LogCounters {
     pub written: Counter,
     /// Lines that it could not write; the shards count those that did not reach it.
+    pub dropped: Counter,
+}
+
+/// What the thread that exports spans counts.
+#[derive(Debug, Default)]
+pub struct SpanCounters {
+    pub exported: Counter,
+    /// Spans that no collector took; the shards count those that did not reach it.
     pub dropped: Counter,
 }
 
@@ -47,7 +56,7 @@ impl SlotTotals {
 impl Shards {
     pub fn new(workers: usize) -> Self {
         let workers = (0..workers).map(|_| Arc::new(Shard::default())).collect();
-        Self { workers, access_log: Arc::default() }
+        Self { workers, access_log: Arc::default(), spans: Arc::default() }
     }
 
     /// The shard that worker `index` alone writes.
@@ -57,6 +66,10 @@ impl Shards {
 
     pub fn access_log(&self) -> &Arc<LogCounters> {
         &self.access_log
+    }
+
+    pub fn spans(&self) -> &Arc<SpanCounters> {
+        &self.spans
     }
 
     pub fn totals(&self, slot: SlotId) -> SlotTotals {

@@ -9,9 +9,13 @@ pub(super) fn now() -> Instant {
 
 /// The date, for people: nothing is measured by it.
 #[expect(clippy::disallowed_methods, reason = "the data plane's one reading of the date")]
-pub(super) fn unix_ms() -> i64 {
+pub(super) fn unix_us() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn unix_ms() -> i64 {
+    unix_us() / 1_000
 }
 
 /// Whole microseconds from `earlier` to `later`, 0 if they are the wrong way round.

@@ -34,6 +34,7 @@ mod replay;
 mod rescue;
 mod reserve;
 mod retry;
+pub mod spans;
 mod stream;
 mod target;
 mod tls;

@@ -42,11 +42,11 @@ pub(super) fn refuse(
     });
     let mut response = answer(status, "no endpoint of the upstream can be used just now");
     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-    if let (Some(log), Some(mut line)) = (&worker.access_log, line) {
+    if let Some(mut line) = line {
         (line.status, line.total_us, line.why) = (status.as_u16(), duration_us, Some(found.why));
         line.bytes_down = response.body().own_len() as u64;
         line.end = End::Outcome(Outcome::NoEndpoint);
-        log.send(line, &worker.shard);
+        worker.report(line);
     }
     response
 }

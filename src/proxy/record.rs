@@ -23,7 +23,7 @@ use crate::routing::harm::Seat;
 use crate::routing::{Decision, Fallback, Holds};
 
 /// What the record says of a client that left before it was answered (nginx's convention).
-const CLIENT_CLOSED_REQUEST: u16 = 499;
+pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 pub(super) struct Record {
     worker: Rc<Worker>,
@@ -48,7 +48,7 @@ pub(super) struct Record {
     /// Of the body on its way down.
     bytes_down: u64,
     bytes_up: Option<Rc<Cell<u64>>>,
-    /// `None`: no access log.
+    /// `None`: neither access log nor span.
     line: Option<Box<Line>>,
 }
 
@@ -234,7 +234,6 @@ impl Record {
 
 impl Record {
     fn log(&self, mut line: Box<Line>) {
-        let Some(log) = &self.worker.access_log else { return };
         line.status = self.code.unwrap_or(CLIENT_CLOSED_REQUEST);
         line.bytes_up = self.bytes_up.as_ref().map_or(0, |bytes| bytes.get());
         line.bytes_down = self.bytes_down;
@@ -244,7 +243,7 @@ impl Record {
         line.rescue = self.first.filter(|_| self.rescued);
         line.endpoint = Some(self.decision.endpoint.address);
         line.end = End::Outcome(self.outcome.unwrap_or_else(|| self.cut()));
-        log.send(line, &self.worker.shard);
+        self.worker.report(line);
     }
 
     /// Who saw what: the permit is kept if the canary did harm, else given back.

@@ -33,7 +33,7 @@ use super::total::Total;
 use super::tunnel::{self, Tunnel};
 use super::websocket::{self, Asked};
 use super::worker::Worker;
-use super::{clock, fault, forwarded, grpc, headers, no_endpoint, target, tls, trace};
+use super::{clock, fault, forwarded, grpc, headers, no_endpoint, spans, target, tls, trace};
 use crate::config::UpstreamProtocol;
 use crate::metrics::load::Pressure;
 use crate::metrics::shard::Refused;
@@ -82,8 +82,10 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
     let websocket = websocket::asked(&mut request, || worker.random_bytes());
     let checked = fault::check(&request, &downstream.listener);
     let checked = checked.and_then(|()| Ok(target::make_normal(request.uri_mut())?));
+    let span = span(downstream, &mut request);
     let view = view(downstream, &request);
-    let mut line = worker.access_log.as_ref().map(|_| Line::of(&request, view.client));
+    let mut line =
+        (worker.access_log.is_some() || span.is_some()).then(|| Line::of(&request, view.client, span));
     let mut policy = None;
     let refuse = |reason, line, response| refused(worker, started, reason, line, response);
     if let Err(fault) = checked {
@@ -154,14 +156,22 @@ fn refused(
     response: Response<ResponseBody>,
 ) -> Response<ResponseBody> {
     worker.shard.refuse(reason);
-    if let (Some(log), Some(mut line)) = (&worker.access_log, line) {
+    if let Some(mut line) = line {
         line.status = response.status().as_u16();
         line.bytes_down = response.body().own_len() as u64;
         line.total_us = clock::micros(started, clock::now());
         line.end = End::Refused(reason.label());
-        log.send(line, &worker.shard);
+        worker.report(line);
     }
     response
+}
+
+/// `None`: nobody keeps one. What goes upstream hears of it, in `traceparent`.
+fn span(downstream: &Downstream, request: &mut Request<Incoming>) -> Option<spans::Context> {
+    let worker = &downstream.worker;
+    let spans = worker.spans.as_ref()?;
+    let scheme = headers::scheme(downstream, request.headers());
+    spans.begin(request.headers_mut(), scheme, || worker.random_u64())
 }
 
 fn view<'a>(downstream: &Downstream, request: &'a Request<Incoming>) -> View<'a> {

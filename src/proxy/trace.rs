@@ -1,11 +1,11 @@
 //! W3C trace context: whose trace a request belongs to, and a new one where it belongs to none.
 //!
-//! What is valid passes as it is, `tracestate` with it: we record no span, so nothing of ours belongs in there.
+//! What is valid passes as it is, `tracestate` with it: without [`spans`](super::spans) nothing of ours belongs in there.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// 32 hex digits.
 pub(super) type TraceId = [u8; 32];

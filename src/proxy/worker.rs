@@ -24,6 +24,7 @@ use super::listener::Intake;
 use super::pool::Pools;
 use super::reserve::Reserve;
 use super::retry::Budgets;
+use super::spans::Spans;
 use super::stream::Stream;
 use crate::config::Listener;
 use crate::metrics::Shard;
@@ -75,6 +76,7 @@ pub struct Setup {
     /// When the process started: counters tell times from here.
     pub epoch: Instant,
     pub access_log: Option<AccessLog>,
+    pub spans: Option<Spans>,
     /// Of the lots and the endpoint choice; differs from worker to worker.
     pub seed: u64,
 }
@@ -92,6 +94,7 @@ pub(super) struct Worker {
     pub(super) connection_deadlines: Rc<Deadlines>,
     pub(super) epoch: Instant,
     pub(super) access_log: Option<AccessLog>,
+    pub(super) spans: Option<Spans>,
     ids: RefCell<fastrand::Rng>,
     phase: Cell<Phase>,
     connections: Cell<usize>,
@@ -133,6 +136,20 @@ impl Worker {
     ) -> Option<(Arc<Client>, ServerName<'static>)> {
         let mut live = self.live.borrow_mut();
         self.tls.borrow().client(live.snapshot().table().tls(tls)?, address)
+    }
+
+    /// A request that has just ended, to whoever wants to know.
+    pub(super) fn report(&self, mut line: Box<Line>) {
+        let mut for_log = self.access_log.as_ref();
+        if let (Some(spans), Some(span)) = (&self.spans, line.span.take()) {
+            if let Some(log) = for_log.take() {
+                log.send(line.clone(), &self.shard);
+            }
+            return spans.send(span, line, &self.shard);
+        }
+        if let Some(log) = for_log {
+            log.send(line, &self.shard);
+        }
     }
 
     /// For request ids; needs no repeatable seed.
@@ -186,6 +203,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
             connection_deadlines: Deadlines::new(CONNECTION_TICK),
             epoch: setup.epoch,
             access_log: setup.access_log,
+            spans: setup.spans,
             ids: RefCell::new(fastrand::Rng::new()),
             phase: Cell::new(Phase::Serving),
             connections: Cell::new(0),

@@ -48,6 +48,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 2636)) },
         store: Store::File(PathBuf::from("andon.db")),
         access_log: None,
+        tracing: None,
         dns: Default::default(),
         limits: Default::default(),
         drain: Drain::default(),

@@ -194,7 +194,7 @@ mod tests {
 
     fn served() -> Box<Line> {
         let request = Request::get("/a?b=1").header("user-agent", "curl/8").body(()).unwrap();
-        let mut line = Line::of(&request, IpAddr::from([192, 0, 2, 1]));
+        let mut line = Line::of(&request, IpAddr::from([192, 0, 2, 1]), None);
         line.unix_ms = 1_700_000_000_007;
         line.status = 200;
         line.bytes_down = 5;

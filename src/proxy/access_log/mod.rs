@@ -13,7 +13,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use http::{HeaderMap, HeaderName, Request, Version, header};
 
 use super::trace::TraceId;
-use super::{clock, headers};
+use super::{clock, headers, spans};
 use crate::config;
 use crate::metrics::shard::Refused;
 use crate::metrics::totals::LogCounters;
@@ -49,9 +49,10 @@ impl AccessLog {
     }
 }
 
-/// Everything that a line says.
+/// Everything that a line says, and a span.
+#[derive(Clone)]
 pub(super) struct Line {
-    text: Text,
+    pub(super) text: Text,
     pub(super) client: IpAddr,
     pub(super) version: Version,
     /// When the request began.
@@ -69,9 +70,12 @@ pub(super) struct Line {
     pub(super) rescue: Option<Outcome>,
     pub(super) end: End,
     pub(super) trace: Option<TraceId>,
+    /// Somebody keeps the request's span.
+    pub(super) span: Option<spans::Context>,
 }
 
 /// How far the request came.
+#[derive(Clone)]
 pub(super) enum Route {
     None,
     Named(Arc<str>),
@@ -98,14 +102,14 @@ pub(super) enum End {
 }
 
 impl End {
-    fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::Outcome(outcome) => outcome.label(),
             Self::Refused(reason) => reason,
         }
     }
 
-    fn blame(self) -> Blame {
+    pub(super) fn blame(self) -> Blame {
         match self {
             Self::Outcome(outcome) => outcome.blame(),
             Self::Refused(_) => Blame::Nobody,
@@ -115,12 +119,12 @@ impl End {
 
 impl Line {
     /// What the client asked for. The rest is not known yet.
-    pub(super) fn of<B>(request: &Request<B>, client: IpAddr) -> Box<Self> {
+    pub(super) fn of<B>(request: &Request<B>, client: IpAddr, span: Option<spans::Context>) -> Box<Self> {
         let fields = request.headers();
         let target = request.uri().path_and_query().map_or("", |target| target.as_str());
         let host = headers::host(request.uri(), fields);
         let mut line = Self::empty(client);
-        line.version = request.version();
+        (line.version, line.span) = (request.version(), span);
         line.text.put(Field::Method, request.method().as_str().as_bytes());
         line.text.put(Field::Target, target.as_bytes());
         line.text.put(Field::Host, host.as_bytes());
@@ -154,6 +158,7 @@ impl Line {
             rescue: None,
             end: End::Refused(""),
             trace: None,
+            span: None,
         })
     }
 
@@ -169,8 +174,8 @@ fn value(fields: &HeaderMap, name: HeaderName) -> &[u8] {
 }
 
 /// Bytes of the request, in one allocation.
-#[derive(Default)]
-struct Text {
+#[derive(Clone, Default)]
+pub(super) struct Text {
     bytes: Vec<u8>,
     /// Where each field ends.
     ends: [u16; Field::COUNT],
@@ -178,7 +183,7 @@ struct Text {
 
 /// In the order in which they are put.
 #[derive(Clone, Copy)]
-enum Field {
+pub(super) enum Field {
     Method,
     Target,
     Host,
@@ -213,7 +218,7 @@ impl Text {
     }
 
     /// Empty if the request has none.
-    fn get(&self, field: Field) -> &[u8] {
+    pub(super) fn get(&self, field: Field) -> &[u8] {
         &self.bytes[self.start(field)..usize::from(self.ends[field as usize])]
     }
 
@@ -234,7 +239,7 @@ mod tests {
             .header("referer", long)
             .body(())
             .unwrap();
-        let mut line = Line::of(&request, IpAddr::from([192, 0, 2, 1]));
+        let mut line = Line::of(&request, IpAddr::from([192, 0, 2, 1]), None);
         assert_eq!(line.text.get(Field::Method), b"GET");
         assert_eq!(line.text.get(Field::Target).len(), 4_096);
         assert_eq!(line.text.get(Field::Host), b"a");
