@@ -52,6 +52,8 @@ mod life;
 mod limits;
 #[cfg(test)]
 mod metrics;
+#[cfg(all(test, feature = "otlp"))]
+mod otlp;
 #[cfg(test)]
 mod pooling;
 #[cfg(test)]
