@@ -293,12 +293,13 @@ fn what_a_collector_rejects_of_a_batch_is_counted_as_dropped() {
 fn batches_are_bounded_and_the_end_sends_the_rest() {
     let (upstream, collector) = (Server::named("stable"), collector());
     let mut andon = traced(&upstream, collector.address, "100%");
-    let mut client = andon.connect();
-    for _ in 0..1_100 {
-        client.send(get("/"));
-        assert_eq!(client.response().status(), 200);
+    for _ in 0..2 {
+        let mut client = andon.connect();
+        for _ in 0..550 {
+            client.send(get("/"));
+            assert_eq!(client.response().status(), 200);
+        }
     }
-    drop(client);
     andon.signal("TERM");
     assert!(andon.ended().success());
     let found = spans(&collector, 1_100);
