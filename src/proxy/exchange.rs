@@ -2,28 +2,22 @@
 //! that a dead pooled connection swallowed, and the attempts elsewhere that [`rescue`] asks for.
 
 use std::cell::Cell;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
-use http::uri::Scheme;
-use http::{Method, Request, Response, StatusCode, Version, header};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 
-use super::body::{BodyState, RequestBody};
 use super::connect::{Freshness, obtain};
 use super::connection::Downstream;
 use super::deadline::Deadline;
-use super::early;
 use super::error::ProxyError;
 use super::pool::UpstreamConnection;
 use super::record::Record;
 use super::replay::{Head, Spare};
 use super::rescue::{self, Next};
-use super::websocket::{self, Asked};
+use super::send::{Failed, Wait, is_closed_early, is_unprocessed, send};
+use super::upload::{BodyState, RequestBody};
+use super::websocket::Asked;
 use super::worker::Worker;
 use super::{grpc, headers};
 use crate::config::UpstreamProtocol;
@@ -247,167 +241,4 @@ fn agrees(response: &Response<Incoming>, connection: &UpstreamConnection, asked:
         UpstreamConnection::Shared(_) => response.status().is_success(),
         UpstreamConnection::Own(_) => asked.is_agreed(response.status(), response.headers()),
     }
-}
-
-/// Why there is no response head.
-enum Failed {
-    /// Nothing of the request was written.
-    Unsent(Box<Request<RequestBody>>),
-    Broken(hyper::Error),
-    /// The upstream's protocol has no words for it.
-    Unsendable,
-    /// One informational answer after another.
-    Flood,
-    TimedOut,
-    /// The client's own deadline came first.
-    CallDeadline,
-}
-
-impl Failed {
-    /// A request body that broke off or stalled is the client's doing, whatever the upstream said to it.
-    fn into_error(self, body: Option<BodyState>) -> ProxyError {
-        match (self, body) {
-            (_, Some(BodyState::Left)) => ProxyError::RequestCut,
-            (_, Some(BodyState::Malformed)) => ProxyError::RequestBody,
-            (_, Some(BodyState::Stalled)) => ProxyError::RequestBodyTimeout,
-            (_, Some(BodyState::TooLarge)) => ProxyError::RequestTooLarge,
-            (Self::TimedOut, _) => ProxyError::ResponseTimeout,
-            (Self::CallDeadline, _) => ProxyError::CallDeadline,
-            (Self::Flood, _) => ProxyError::Flood,
-            (Self::Unsendable, _) => ProxyError::Unsendable,
-            (Self::Unsent(_), _) => ProxyError::Reset(None),
-            (Self::Broken(error), _) if error.is_parse() => ProxyError::Protocol(error),
-            (Self::Broken(error), _) => ProxyError::Reset(Some(error)),
-        }
-    }
-}
-
-/// Sends on this connection and waits for the response head.
-async fn send(
-    wait: Wait<'_>,
-    connection: &mut UpstreamConnection,
-    mut request: Request<RequestBody>,
-    decision: &Decision,
-) -> Result<Response<Incoming>, Failed> {
-    match connection {
-        UpstreamConnection::Own(own) => {
-            let head = own.sender.try_send_request(request);
-            // The connection is polled in this very task.
-            wait.head(head, |context| early::counting(|| own.drive(context))).await
-        }
-        UpstreamConnection::Shared(stream) => {
-            // Not if it comes back unsent from another connection.
-            let is_written = request.version() == Version::HTTP_2;
-            let asks = request.headers().contains_key(header::UPGRADE) || request.method() == Method::CONNECT;
-            let scheme = if decision.endpoint.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-            if !is_written && !headers::write_for_http2(&mut request, scheme) {
-                return Err(Failed::Unsendable);
-            }
-            if asks {
-                if !stream.takes_connect(&wait.downstream.worker.deadlines, decision.timeouts.connect).await {
-                    return Err(Failed::Unsendable);
-                }
-                websocket::write_as_connect(&mut request);
-            }
-            let head = stream.sender().try_send_request(request);
-            let head = wait.head(head, |_| 0).await;
-            if head.as_ref().is_err_and(tells_of_connection) {
-                // Perhaps nobody is there any more: nobody else is to wait for that.
-                stream.retire();
-            }
-            head
-        }
-    }
-}
-
-/// More than this one request failed.
-fn tells_of_connection(failed: &Failed) -> bool {
-    match failed {
-        Failed::TimedOut => true,
-        Failed::Broken(error) => of_http2(error).is_none_or(|error| !error.is_reset()),
-        _ => false,
-    }
-}
-
-type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
-
-/// How long to wait for a head.
-struct Wait<'a> {
-    downstream: &'a Downstream,
-    body_state: Option<&'a Cell<BodyState>>,
-    span: Duration,
-    call: Option<&'a mut Deadline>,
-}
-
-impl Wait<'_> {
-    /// `drive` moves the connection, and says how many informational answers came meanwhile.
-    async fn head(
-        mut self,
-        head: impl Future<Output = Sent>,
-        mut drive: impl FnMut(&mut Context<'_>) -> u32,
-    ) -> Result<Response<Incoming>, Failed> {
-        let mut head = pin!(head);
-        let mut deadline = Deadline::after(&self.downstream.worker.deadlines, self.span);
-        let mut answers_ahead = 0;
-        poll_fn(|context| {
-            answers_ahead += drive(context);
-            if answers_ahead > early::ANSWERS_AHEAD_MAX {
-                return Poll::Ready(Err(Failed::Flood));
-            }
-            if self.body_state.is_some_and(is_moving) {
-                deadline.restart(self.span);
-            }
-            match head.as_mut().poll(context) {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                    Some(unsent) => Failed::Unsent(Box::new(unsent)),
-                    None => Failed::Broken(error.into_error()),
-                })),
-                Poll::Pending if deadline.poll(context).is_ready() => Poll::Ready(Err(Failed::TimedOut)),
-                Poll::Pending => {
-                    self.downstream.await_upstream(self.span);
-                    let call = self.call.as_mut().map_or(Poll::Pending, |call| call.poll(context));
-                    call.map(|()| Err(Failed::CallDeadline))
-                }
-            }
-        })
-        .await
-    }
-}
-
-/// While the client owes us bytes, or the upstream takes those that came, the upstream is not late: its time runs
-/// from the end of the request. The body has a deadline of its own.
-fn is_moving(state: &Cell<BodyState>) -> bool {
-    match state.get() {
-        BodyState::Waiting => true,
-        BodyState::Moving => {
-            // Until the next piece is asked for: an upstream that reads no more is late.
-            state.set(BodyState::Written);
-            true
-        }
-        _ => false,
-    }
-}
-
-/// The connection ended before any answer: what a pooled connection does that the upstream had given up.
-fn is_closed_early(error: &hyper::Error) -> bool {
-    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || is_io(error)
-}
-
-fn is_io(error: &hyper::Error) -> bool {
-    let plain = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
-    (plain || of_http2(error).is_some_and(h2::Error::is_io)) && !error.is_user()
-}
-
-fn of_http2(error: &hyper::Error) -> Option<&h2::Error> {
-    std::error::Error::source(error)?.downcast_ref()
-}
-
-/// The upstream says that it has not looked at the request: REFUSED_STREAM, or a GOAWAY that ends below its stream
-/// (RFC 9113, 8.7).
-fn is_unprocessed(error: &hyper::Error) -> bool {
-    of_http2(error).is_some_and(|error| {
-        error.is_remote()
-            && (error.is_go_away() || error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
-    })
 }

@@ -34,6 +34,7 @@ mod replay;
 mod rescue;
 mod reserve;
 mod retry;
+mod send;
 pub mod spans;
 mod stream;
 mod target;
@@ -41,6 +42,7 @@ mod tls;
 mod total;
 mod trace;
 mod tunnel;
+mod upload;
 mod websocket;
 pub mod worker;
 

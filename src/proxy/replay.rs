@@ -17,8 +17,8 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Uri, header};
 use http_body::{Frame, SizeHint};
 
-use super::body::{BodyState, RequestBody, Upload};
 use super::early::{self, Gate};
+use super::upload::{BodyState, RequestBody, Upload};
 
 /// What is left to send a request again with, beside its head.
 pub(super) struct Spare {

@@ -19,7 +19,7 @@ use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 
 use super::access_log::{End, Line, Route};
-use super::body::{BodyState, RequestBody, ResponseBody, Tail, UploadSetup};
+use super::body::{ResponseBody, Tail};
 use super::connection::Downstream;
 use super::deadline::Deadline;
 use super::early::{self, Gate};
@@ -31,6 +31,7 @@ use super::record::Record;
 use super::replay::Spare;
 use super::total::Total;
 use super::tunnel::{self, Tunnel};
+use super::upload::{BodyState, RequestBody, UploadSetup};
 use super::websocket::{self, Asked};
 use super::worker::Worker;
 use super::{clock, fault, forwarded, grpc, headers, no_endpoint, spans, target, tls, trace};

@@ -10,9 +10,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::body::BodyState;
 use super::deadline::{Deadline, Deadlines};
 use super::error::ProxyError;
+use super::upload::BodyState;
 
 /// `None`: as long as it likes.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use hyper::body::{Body, Incoming};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 
-use super::body::RequestBody;
 use super::headers::{has_token, is_sole_token};
+use super::upload::RequestBody;
 
 /// What RFC 6455, 1.3, has the server append to the key.
 const KEY_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::super::body::RequestBody;
 use super::super::clock;
 use super::super::stream::Stream;
+use super::super::upload::RequestBody;
 use crate::metrics::Shard;
 use crate::routing::EndpointId;
 

@@ -14,10 +14,10 @@ use hyper::rt::{Executor, Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::sync::Notify;
 
-use super::super::body::RequestBody;
 use super::super::clock;
 use super::super::deadline::{Deadline, Deadlines};
 use super::super::stream::Stream;
+use super::super::upload::RequestBody;
 use super::super::worker::{BUFFER_BYTES_MAX, HEADER_LIST_BYTES_MAX};
 use crate::metrics::Shard;
 
