@@ -36,7 +36,7 @@ impl Default for RequestLimits {
             header_bytes_max: 64 * 1_024,
             headers_max: 100,
             body_bytes_max: None,
-            requests_per_connection_max: 1_000,
+            requests_per_connection_max: 100_000,
         }
     }
 }
