@@ -54,13 +54,14 @@ impl Life {
     /// Returns after the drain.
     pub(super) fn follow(self, running: &mut Running, origin: &Origin) -> Ending {
         let Self { runtime, mut signals } = self;
-        // Ends with the runtime. While draining nobody looks at the watchdog.
-        if let Some(period) = notify::watchdog() {
-            runtime.spawn(running.pulse().run(period));
-        }
+        let pulse = notify::watchdog().map(|period| runtime.spawn(running.pulse().run(period)));
         runtime.block_on(async {
             notify::ready(&status(running));
             let cause = serve(running, origin, &mut signals).await;
+            if let Some(pulse) = pulse {
+                // Workers that have drained do not answer.
+                pulse.abort();
+            }
             drain(running, &mut signals, cause).await
         })
     }

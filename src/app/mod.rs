@@ -148,12 +148,13 @@ fn follow(
         passed.extend(predecessor.sockets().map_err(AppError::HandOver)?);
     }
     let sockets = Sockets::open(&config, passed)?;
-    let clock = Clock::new(control::clock::process_start());
+    let epoch = control::clock::process_start();
+    let clock = Clock::new(epoch);
     let certificates = certificates(&config, clock.unix_ms() / 1_000)?;
     if let Some(predecessor) = &predecessor {
         predecessor.give_store(&sockets.kept).map_err(AppError::HandOver)?;
     }
-    let ready = Prepared::new(config, path, Opened { sockets, certificates, reserve, clock })?;
+    let ready = Prepared::new(config, path, Opened { sockets, certificates, reserve, clock, epoch })?;
     if let Some(predecessor) = &predecessor {
         predecessor.may_serve().map_err(AppError::HandOver)?;
     }

@@ -27,9 +27,10 @@ pub(super) fn status(status: &str) {
     tell(&[NotifyState::Status(status)]);
 }
 
-/// Which process it is that matters from here on. Only the one that mattered so far is believed.
-pub(super) fn main_pid(pid: u32) {
-    tell(&[NotifyState::MainPid(pid)]);
+/// That process matters from here on, and has the whole time of the watchdog for its first beat. Only the one that
+/// mattered so far is believed.
+pub(super) fn pass_on_to(pid: u32) {
+    tell(&[NotifyState::Watchdog, NotifyState::Status("serving"), NotifyState::MainPid(pid)]);
 }
 
 pub(super) fn alive() {

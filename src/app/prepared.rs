@@ -13,7 +13,7 @@ use super::threads::{self, Door, Face};
 use super::{AppError, Listening, Running};
 use crate::admin;
 use crate::config::{self, Config};
-use crate::control::{self, Clock, Controller, Handle, Start};
+use crate::control::{Clock, Controller, Handle, Start};
 use crate::metrics::{Load, Shards};
 use crate::proxy::access_log::{self, AccessLog, Writer};
 use crate::proxy::spans::{self, Exporter, Spans};
@@ -29,6 +29,8 @@ pub(super) struct Opened {
     pub(super) certificates: tls::Loaded,
     pub(super) reserve: Reserve,
     pub(super) clock: Clock,
+    /// From which the clock and the workers count.
+    pub(super) epoch: Instant,
 }
 
 /// Everything that can fail has been done, and nothing is accepted yet.
@@ -56,10 +58,10 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(config: Config, path: Option<PathBuf>, opened: Opened) -> Result<Self, AppError> {
-        let Opened { sockets, certificates, reserve, clock } = opened;
+        let Opened { sockets, certificates, reserve, clock, epoch } = opened;
         let (workers, forgets) = (config.workers.count, config.store == config::Store::Memory);
         let (store, loaded) = Store::open(&config.store)?;
-        let (epoch, shards) = (control::clock::process_start(), Shards::new(workers));
+        let shards = Shards::new(workers);
         let (log, log_writer) = access_log(&config, &shards)?;
         let (spans, exporter) = spans(&config, &shards)?;
         let load = Arc::new(Load::new(config.listeners.iter().map(|one| Arc::clone(&one.name))));

@@ -72,6 +72,8 @@ pub(super) fn spawn_control(
     thread
         .spawn(move || {
             runtime.block_on(run);
+            // A file on a mount that hangs must not keep the process: dropping the runtime would wait for its reader.
+            runtime.shutdown_background();
         })
         .map_err(AppError::Thread)
 }

@@ -70,7 +70,14 @@ impl Routes {
             let (Some(split), Some(serving)) = (&mut route.split, &entry.serving) else { continue };
             for live in &mut split.canaries {
                 let variant = serving.variants.iter().find(|variant| variant.slot == live.slot);
-                live.harm = variant.and_then(|variant| variant.harm.clone());
+                let budget = variant.and_then(|variant| variant.harm.clone());
+                // It had none so far: what an earlier canary of this name has used is not held against it.
+                if live.harm.is_none()
+                    && let Some(budget) = &budget
+                {
+                    budget.permits.renew();
+                }
+                live.harm = budget;
             }
         }
     }

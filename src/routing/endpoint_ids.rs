@@ -93,7 +93,7 @@ impl EndpointIds {
         let named: HashSet<Key> = upstreams.iter().flat_map(of_one).collect();
         self.known.retain(|key, _| named.contains(key) || resolved.contains(&*key.0));
         let limited: HashSet<&Arc<str>> = upstreams.iter().map(|upstream| &upstream.name).collect();
-        self.in_flight.retain(|name, _| limited.contains(name));
+        self.in_flight.retain(|name, count| limited.contains(name) || Arc::strong_count(count) > 1);
     }
 
     /// An upstream whose names have stood for more addresses than this in all: those that it does not have now are

@@ -16,12 +16,18 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RecordType;
 use hickory_resolver::{Hosts, TokioResolver};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::config::{Dns, Upstream};
 
 /// What is waited for before endpoints are needed: at the start, and before a new file is put in force.
 const FIRST_MAX: Duration = Duration::from_secs(4);
+
+/// Lookups of the process at one time. Further ones wait their turn.
+const LOOKUPS_MAX: usize = 64;
+
+static LOOKUPS: Semaphore = Semaphore::const_new(LOOKUPS_MAX);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
@@ -35,21 +41,36 @@ pub struct Addresses {
 pub enum LookupError {
     #[error(transparent)]
     Net(#[from] NetError),
+    #[error("/etc/hosts and /etc/resolv.conf cannot be read just now")]
+    Files,
     #[error("the name has no address")]
     Empty,
 }
 
 pub async fn resolve(dns: &Dns, host: &str) -> Result<Addresses, LookupError> {
-    if let Some(list) = of_hosts_file(host) {
-        return Ok(Addresses { list, ttl: dns.ttl_min });
-    }
-    let resolver = resolver(dns)?;
+    // It is never closed.
+    let _turn = LOOKUPS.acquire().await;
+    let (name, settings) = (host.to_owned(), dns.clone());
+    let files = tokio::task::spawn_blocking(move || match of_hosts_file(&name) {
+        Some(list) => Ok(Found::Here(list)),
+        None => resolver(&settings).map(Found::Asking),
+    });
+    let resolver = match files.await.map_err(|_| LookupError::Files)?? {
+        Found::Here(list) => return Ok(Addresses { list, ttl: dns.ttl_min }),
+        Found::Asking(resolver) => resolver,
+    };
     let (four, six) =
         tokio::join!(records(&resolver, host, RecordType::A), records(&resolver, host, RecordType::AAAA));
     let ((mut found, four_ttl), (more, six_ttl)) = (four?, six?);
     found.extend(more);
     let ttl = four_ttl.min(six_ttl).clamp(dns.ttl_min, dns.ttl_max);
     Ok(Addresses { list: in_order(found).ok_or(LookupError::Empty)?, ttl })
+}
+
+/// What `/etc/hosts` and `/etc/resolv.conf` say.
+enum Found {
+    Here(Arc<[IpAddr]>),
+    Asking(TokioResolver),
 }
 
 /// Of many names at once. Those that have no answer in time are left out.

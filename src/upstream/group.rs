@@ -27,6 +27,8 @@ pub struct Group {
     resolved: bool,
     /// What was said last: endpoints in use and their parts. `None`: nothing yet.
     said: Option<(Vec<(Endpoint, u8)>, bool)>,
+    /// It was told once: who is used later than that has come later.
+    started: bool,
     pub ejections: u64,
 }
 
@@ -56,6 +58,7 @@ impl Group {
             upkeep: upstream.upkeep.clone(),
             members: Vec::new(),
             said: None,
+            started: false,
             ejections: 0,
         }
     }
@@ -79,7 +82,8 @@ impl Group {
     /// Whether anything of it can ever change: a lone fixed endpoint without checks needs no look.
     pub fn is_watched(&self) -> bool {
         let Upkeep { names, health, ejection, .. } = &self.upkeep;
-        !names.is_empty() || health.is_some() || (ejection.is_some() && self.members.len() > 1)
+        let slow = || self.members.iter().any(|member| member.slow_since_us.is_some());
+        !names.is_empty() || health.is_some() || (ejection.is_some() && self.members.len() > 1) || slow()
     }
 
     pub fn upkeep(&self) -> &Upkeep {
@@ -148,7 +152,7 @@ impl Group {
     /// What routing is to know, if it differs from what it was told last.
     pub fn news(&mut self, now_us: u64) -> Option<Arc<Usable>> {
         let used = self.used();
-        let first = self.said.is_none();
+        let first = !std::mem::replace(&mut self.started, true);
         let slow_start_us = u64::try_from(self.upkeep.slow_start.as_micros()).unwrap_or(u64::MAX);
         let mut list = Vec::with_capacity(self.members.len());
         for (member, used) in self.members.iter_mut().zip(used) {

@@ -163,9 +163,10 @@ async fn converse(running: &Running, link: &Link, pid: u32) -> Result<(), Upgrad
     link.expect(&Message::Ready).await?;
     running.handle.hand_over(HandOver::Freeze).await?;
     running.shut_admin();
-    notify::main_pid(pid);
     link.say(&Message::Serve, None).await?;
     link.expect(&Message::Serving).await?;
+    // Only now: were this called off later, systemd would believe nothing more of us.
+    notify::pass_on_to(pid);
     running.pass_on(&kept);
     Ok(())
 }
@@ -184,7 +185,6 @@ async fn call_off(running: &Running, child: &mut Child) {
         tracing::error!(?refusal, "the control thread is gone; traffic goes on with the last configuration");
     }
     running.open_admin();
-    notify::main_pid(std::process::id());
 }
 
 fn unexpected(message: &Message) -> UpgradeError {
