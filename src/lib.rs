@@ -12,7 +12,7 @@
 //! | [`metrics`] | counters: outcomes with blame, shards with a single writer, totals, exposition | know what is done with them |
 //! | [`routing`] | the immutable snapshot and the decision: which variant, which endpoint, why | read a clock, socket or random source |
 //! | [`tls`] | certificates and keys: read, checked, kept as fresh as their files | open a connection |
-//! | [`upstream`] | what is known of endpoints: checks, ejection, names | decide a request, or publish |
+//! | [`upstream`] | what is known of endpoints: checks, ejection, names; a thread of its own asks | decide a request, or publish |
 //! | [`proxy`] | the data plane; the journey of a request is [`proxy::request`], start there | know that canaries are judged |
 //! | [`immune`] | evidence, rules, verdict | read a clock, socket or random source |
 //! | [`store`] | what must survive a restart | decide anything |
@@ -20,7 +20,7 @@
 //! | [`admin`] | the HTTP face of [`control`] | change state by itself |
 //! | [`demo`] | `andon demo`: the whole story on loopback | touch other networks or leave files |
 //! | [`cli`] | one file a verb; a client of the admin API | know the inside, except run, check, demo |
-//! | [`app`] | wiring only | hold logic |
+//! | [`app`] | wiring, signals, drain, systemd, the hand-over to a new binary | decide about traffic |
 //!
 //! Places that are kept for what is not built yet: `release` (plans and their progress, pure), `notify` (webhooks,
 //! outside signals). `tests/it/tidy` knows who may import them.
@@ -36,13 +36,16 @@
 //! # Invariants, and what enforces each
 //!
 //! 1. The data plane does not know that canaries are judged: `proxy` and `routing` import nothing of `immune`,
-//!    `control`, `store` (`tests/it/tidy.rs`).
-//! 2. `routing` and `immune` read no clock, socket or random source (clippy bans, `tests/it/tidy.rs`).
-//! 3. There is one `ArcSwap`, stored in one place: `control::publish` (clippy ban).
+//!    `control`, `store` (`tests/it/tidy`).
+//! 2. `routing` and `immune` read no clock, socket or random source (clippy bans, `tests/it/tidy`).
+//! 3. There is one `ArcSwap`, the routing snapshot: made in `routing::live`, stored by `control::publish` alone (clippy
+//!    ban). Certificates come by a `watch` channel that `tls::Keeper` alone sends on.
 //! 4. A request sees one generation: `routing::decide` returns a `Copy` decision, and no snapshot lives across
 //!    an await (`clippy::await_holding_refcell_ref`, the type of [`routing::Decision`]).
 //! 5. Every request ends in exactly one outcome with a blame, recorded on drop: `proxy::record`.
-//! 6. Workers share no lock (clippy bans the types).
+//! 6. Workers share no lock of ours (clippy bans the types). What several write is atomic: connections
+//!    (`proxy::admission`), harm budgets and `concurrent_max` (`routing::harm`). rustls has locks of its own around
+//!    ticket keys and sessions with upstreams, taken once a handshake and never once a request.
 //! 7. Weight 0 sends nothing, 100% sends all, the split is exact (property tests in `routing::split`).
 //! 8. Effective = min(aim, ceiling), 0 under a cord; the immune system never raises: `control::state`.
 //! 9. A bad config or command changes nothing: the whole new state is built before the old one is touched.

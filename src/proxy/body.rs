@@ -133,12 +133,21 @@ impl Download {
                 tracing::debug!(%error, source = ?std::error::Error::source(&error), "the answer broke off");
                 Poll::Ready(Some(Err(self.broken_off())))
             }
+            // hyper takes a reset without an error for the end; of HTTP/2 a real end is told by the stream.
+            Poll::Ready(None) if self.is_stream() && !self.incoming.is_end_stream() => {
+                Poll::Ready(Some(Err(self.broken_off())))
+            }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending if self.stalled.poll(context).is_ready() => {
                 Poll::Ready(Some(Err(self.broken_off())))
             }
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// Of HTTP/2.
+    fn is_stream(&self) -> bool {
+        matches!(self.connection, Some(UpstreamConnection::Shared(_)))
     }
 
     fn drive(&mut self, context: &mut Context<'_>) -> bool {
@@ -188,10 +197,10 @@ impl Body for ResponseBody {
             Kind::Streaming(download) => download,
         };
         let frame = download.poll(context);
-        // hyper does not poll again after the last byte of a body of known length, so its end is noticed here.
+        // hyper does not poll again after trailers or the last byte of a known length, so the end is noticed here.
         let ended = match &frame {
             Poll::Ready(None) => true,
-            Poll::Ready(Some(Ok(_))) => download.incoming.is_end_stream(),
+            Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || download.incoming.is_end_stream(),
             Poll::Ready(Some(Err(_))) => {
                 if let Some(busy) = &this.busy {
                     busy.broken_off();

@@ -1,6 +1,7 @@
 //! A connection to an endpoint: one that is there, or a new one.
 
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub(super) enum Freshness {
     New,
 }
 
+/// Opening is rare and its state large: it has an allocation of its own, so that the state of every request, which is moved
+/// more than once, stays small.
 pub(super) async fn obtain(
     downstream: &Downstream,
     decision: &Decision,
@@ -43,7 +46,7 @@ pub(super) async fn obtain(
         UpstreamProtocol::Http1 => {
             if let Some(version) = decision.proxy_protocol {
                 let header = proxy_protocol::header(version, downstream.addresses());
-                return open_for_one(worker, decision, &header).await.map(UpstreamConnection::Own);
+                return Box::pin(open_for_one(worker, decision, &header)).await.map(UpstreamConnection::Own);
             }
             if freshness == Freshness::Any {
                 let endpoint = decision.endpoint.id;
@@ -52,7 +55,7 @@ pub(super) async fn obtain(
                     return Ok(UpstreamConnection::Own(idle));
                 }
             }
-            open_own(worker, decision).await.map(UpstreamConnection::Own)
+            Box::pin(open_own(worker, decision)).await.map(UpstreamConnection::Own)
         }
         UpstreamProtocol::Http2 => join_shared(worker, decision).await.map(UpstreamConnection::Shared),
     }
@@ -99,9 +102,7 @@ async fn join_shared(worker: &Worker, decision: &Decision) -> Result<SharedStrea
             }
             Join::Open => {
                 let mut opening = Opening { worker, endpoint, opened: None };
-                let stream = connect(worker, decision, &[]).await?;
-                let opened = SharedConnection::open(stream, decision.timeouts.idle, &worker.shard).await;
-                let connection = opened.map_err(|error| ProxyError::Reset(Some(error)))?;
+                let connection = Box::pin(open_shared(worker, decision)).await?;
                 let mine = SharedStream::on(&connection);
                 opening.opened = Some(connection);
                 return Ok(mine);
@@ -110,11 +111,17 @@ async fn join_shared(worker: &Worker, decision: &Decision) -> Result<SharedStrea
     }
 }
 
+async fn open_shared(worker: &Worker, decision: &Decision) -> Result<Rc<SharedConnection>, ProxyError> {
+    let stream = connect(worker, decision, &[]).await?;
+    let opened = SharedConnection::open(stream, decision.timeouts.idle, &worker.shard).await;
+    opened.map_err(|error| ProxyError::Reset(Some(error)))
+}
+
 /// Tells those who wait, also if the request that opens for them is dropped in the middle.
 struct Opening<'a> {
     worker: &'a Worker,
     endpoint: EndpointId,
-    opened: Option<std::rc::Rc<SharedConnection>>,
+    opened: Option<Rc<SharedConnection>>,
 }
 
 impl Drop for Opening<'_> {

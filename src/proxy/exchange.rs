@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use super::connect::{Freshness, obtain};
@@ -145,7 +145,9 @@ async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &R
         let mut connection = match obtain(downstream, decision, freshness, record.started()).await {
             Ok(connection) => connection,
             Err(error) => {
-                return Attempt { result: Err(error), again: Some(Again::Unsent(Box::new(request))) };
+                // One that was written for HTTP/2 before it came back can be read by nothing else.
+                let unsent = (request.version() != Version::HTTP_2).then(|| Again::Unsent(Box::new(request)));
+                return Attempt { result: Err(error), again: unsent };
             }
         };
         let reused = connection.is_reused();
@@ -238,7 +240,8 @@ fn checked(
 
 fn agrees(response: &Response<Incoming>, connection: &UpstreamConnection, asked: &Asked) -> bool {
     match connection {
-        UpstreamConnection::Shared(_) => response.status().is_success(),
+        // hyper gives the stream away for exactly this one.
+        UpstreamConnection::Shared(_) => response.status() == StatusCode::OK,
         UpstreamConnection::Own(_) => asked.is_agreed(response.status(), response.headers()),
     }
 }

@@ -1,4 +1,4 @@
-//! The data plane: one thread a worker, nothing shared but the live snapshot and the counters each alone writes.
+//! The data plane: one thread a worker; shared are the live snapshot, certificates, and a few atomic counts of limits.
 //!
 //! Reading order: [`request`] is the journey of a request from head to outcome, top to bottom. [`worker`] is the
 //! thread around it, [`connection`] one downstream connection, [`pool`] and [`connect`] the upstream side.

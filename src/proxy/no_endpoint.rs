@@ -60,6 +60,10 @@ pub(super) fn miss(worker: &Worker, missed: Option<Missed>, started: Instant) {
 
 /// For the ejection of endpoints that fail. What the client did, or we, says nothing of the endpoint.
 pub(super) fn count(worker: &Worker, endpoint: EndpointId, outcome: Outcome) {
+    if outcome == Outcome::Overflow {
+        // It never saw the request.
+        return;
+    }
     let Some(counters) = worker.shard.endpoints.at(endpoint.0 as usize) else { return };
     match outcome.blame() {
         Blame::Nobody => counters.good(),

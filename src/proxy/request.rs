@@ -11,6 +11,7 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,7 @@ pub(super) async fn handle(
 }
 
 fn overloaded(downstream: &Downstream) -> Response<ResponseBody> {
-    downstream.worker.shard.refuse(Refused::Overload);
+    downstream.worker.refuse_unread(downstream.peer.ip(), 503, Refused::Overload);
     let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, "too busy; try again soon");
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
@@ -200,7 +201,12 @@ async fn forward(
     let mut total = Total::new(&downstream.worker.deadlines, span);
     let outgoing = prepare(downstream, request, websocket, &mut record, policy);
     let uploads = outgoing.body_state.clone();
-    match total.bound(uploads.as_deref(), exchange(downstream, outgoing, &mut record)).await {
+    let exchanged = {
+        // Where it is, not moved: it is the largest thing here.
+        let exchange = pin!(exchange(downstream, outgoing, &mut record));
+        total.bound(uploads.as_deref(), exchange).await
+    };
+    match exchanged {
         Ok(Exchanged { response, connection, switched }) => {
             record.head(&response);
             match switched {
@@ -225,7 +231,8 @@ fn prepare(
     record: &mut Record,
     policy: Option<&mut Active>,
 ) -> Outgoing {
-    let (worker, decision) = (&downstream.worker, *record.decision());
+    let worker = &downstream.worker;
+    let (protocol, stream_timeout) = (record.decision().protocol, record.decision().timeouts.stream);
     let (mut parts, incoming) = request.into_parts();
     let hints = (parts.version == Version::HTTP_11).then(|| downstream.hints.clone());
     headers::prepare_request(&mut parts, downstream, || request_id(worker.random_u64(), worker.random_u64()));
@@ -244,7 +251,7 @@ fn prepare(
         // It was chunked and stays so. Without the field hyper would take the body of a GET for none.
         parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    let gate = match decision.protocol {
+    let gate = match protocol {
         UpstreamProtocol::Http1 => headers::expects_continue(&parts.headers).then(Gate::default),
         // We ask the client for its body as soon as the upstream wants it, which is what the field is for.
         UpstreamProtocol::Http2 => {
@@ -256,7 +263,7 @@ fn prepare(
         incoming,
         UploadSetup {
             timeout: match headers::is_message_stream(&parts.headers) {
-                true => decision.timeouts.stream,
+                true => stream_timeout,
                 false => downstream.listener.body_timeout,
             },
             deadlines: &worker.deadlines,
@@ -265,11 +272,13 @@ fn prepare(
             downstream,
         },
     );
-    let rescue = decision.fallback.map(|fallback| fallback.rescue);
+    let rescue = record.decision().fallback.map(|fallback| fallback.rescue);
     let rescue = rescue.filter(|rescue| rescue.methods.contains(&parts.method));
     let (body, spare) = body.keep(rescue.map(|rescue| rescue.body_bytes_max));
     let mut request = Request::from_parts(parts, body);
-    early::listen(&mut request, gate.clone(), hints.clone());
+    // Hints of a canary that stable may stand in for are kept back: they would belong to an answer that never came.
+    let heard = hints.clone().filter(|_| record.decision().fallback.is_none());
+    early::listen(&mut request, gate.clone(), heard);
     Outgoing { request, websocket, body_state, spare: Spare { body: spare, gate, hints } }
 }
 

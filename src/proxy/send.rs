@@ -83,9 +83,12 @@ pub(super) async fn send(
             }
             let head = stream.sender().try_send_request(request);
             let head = wait.head(head, |_| 0).await;
-            if head.as_ref().is_err_and(tells_of_connection) {
-                // Perhaps nobody is there any more: nobody else is to wait for that.
-                stream.retire();
+            // Perhaps nobody is there any more: nobody else is to wait for that.
+            match &head {
+                Ok(_) => stream.answered(),
+                Err(Failed::CallDeadline) => stream.unanswered(),
+                Err(failed) if tells_of_connection(failed) => stream.retire(),
+                Err(_) => {}
             }
             head
         }

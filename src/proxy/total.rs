@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -40,9 +40,8 @@ impl Total {
     pub(super) async fn bound<T>(
         &mut self,
         body: Option<&Cell<BodyState>>,
-        exchange: impl Future<Output = Result<T, ProxyError>>,
+        mut exchange: Pin<&mut impl Future<Output = Result<T, ProxyError>>>,
     ) -> Result<T, ProxyError> {
-        let mut exchange = pin!(exchange);
         poll_fn(|context| match exchange.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(done),
             Poll::Pending => self.poll(context).map(|()| {

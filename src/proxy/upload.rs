@@ -175,6 +175,11 @@ impl Upload {
                 self.state.set(BodyState::of_error(&error));
                 Poll::Ready(Some(Err(broken())))
             }
+            // hyper takes a reset without an error for the end; of HTTP/2 a real end is told by the stream.
+            Poll::Ready(None) if self.busy.is_http2() && !self.incoming.is_end_stream() => {
+                self.state.set(BodyState::Left);
+                Poll::Ready(Some(Err(broken())))
+            }
             Poll::Ready(None) => {
                 self.state.set(BodyState::Ended);
                 Poll::Ready(None)

@@ -111,6 +111,8 @@ fn trailers_of_an_answer_reach_a_client_that_takes_them() {
     assert_eq!(answer.text(), "hi");
     assert_eq!(answer.trailers, [("x-sum".to_owned(), "42".to_owned())]);
     assert_eq!(upstream.request().field("te"), Some("trailers"));
+    // Nobody reads on behind trailers: they are the end.
+    andon.wait_for_outcome("success", 1.0);
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use crate::http2::H2;
 use crate::support::andon::lone;
-use crate::support::frames::{END_BOTH, GOAWAY, HEADERS, REFUSED_STREAM, block, setting};
+use crate::support::frames::{
+    self, DATA, END_BOTH, END_HEADERS, GOAWAY, HEADERS, REFUSED_STREAM, block, setting,
+};
 use crate::support::h2::{Asked, Client, Payload, Upstream, get, request, response};
 use crate::support::{Andon, Frames, Manual, wait};
 
+const NO_ERROR: u32 = 0;
 const MAX_STREAMS: u16 = 3;
 const OK: [(&str, &str); 1] = [(":status", "200")];
 
@@ -71,6 +74,37 @@ fn a_refused_stream_is_asked_again_a_few_times() {
     }
     assert_eq!(asked.head().rest().status, 502);
     andon.wait_for_outcome("reset", 1.0);
+}
+
+#[test]
+fn a_reset_without_an_error_is_no_end_of_an_answer() {
+    let upstream = Manual::start();
+    let (andon, client) = before(&upstream, "");
+    let asked = client.begin(get("/"));
+    let mut peer = Frames::answer(upstream.accept(), &[]);
+    let stream = peer.request();
+    peer.send(HEADERS, END_HEADERS, stream, &block(&OK));
+    peer.send(DATA, 0, stream, b"half");
+    let mut arriving = asked.head();
+    assert_eq!(&arriving.data()[..], b"half");
+    peer.reset(stream, NO_ERROR);
+    assert!(arriving.piece().is_some_and(|piece| piece.is_err()), "it looks whole");
+    andon.wait_for_outcome("truncated", 1.0);
+}
+
+#[test]
+fn a_reset_without_an_error_is_no_end_of_a_request() {
+    let upstream = Manual::start();
+    let andon = Andon::before(upstream.address);
+    let mut client = Frames::connect(andon.address, &[]);
+    client.send(HEADERS, END_HEADERS, 1, &frames::request("POST", "/", &[]));
+    client.send(DATA, 0, 1, b"half");
+    let mut wire = upstream.accept();
+    wire.read_until("half");
+    client.reset(1, NO_ERROR);
+    let (rest, _) = wire.rest();
+    assert!(!rest.windows(5).any(|bytes| bytes == b"0\r\n\r\n"), "{}", rest.escape_ascii());
+    andon.wait_for_outcome("downstream_gone", 1.0);
 }
 
 #[test]

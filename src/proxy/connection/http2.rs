@@ -64,6 +64,10 @@ pub(super) async fn serve(downstream: Rc<Downstream>, io: Socket) {
         if (worker.is_winding_down() || downstream.is_used_up()) && !leaving {
             leaving = true;
             Pin::new(&mut connection).graceful_shutdown();
+            if downstream.stage.get() == Stage::Idle {
+                // A client that sleeps does not answer.
+                downstream.watch.borrow_mut().restart(GOODBYE);
+            }
         }
         if downstream.timed_out(context) {
             if leaving || downstream.stage.get() != Stage::Idle {

@@ -153,6 +153,10 @@ impl Busy {
         &self.0.worker
     }
 
+    pub(super) fn is_http2(&self) -> bool {
+        self.0.protocol == Protocol::Http2
+    }
+
     /// The response body waits for the upstream.
     pub(super) fn await_upstream(&self, span: Duration) {
         self.0.await_upstream(span);

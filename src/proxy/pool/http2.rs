@@ -23,6 +23,8 @@ use crate::metrics::Shard;
 
 /// Requests on one connection, if the upstream allows as many. The next one opens another connection.
 const STREAMS_MAX: usize = 100;
+/// After so many calls that nobody answered in their time no further one joins the connection.
+const UNANSWERED_MAX: u32 = 3;
 /// What one stream may send ahead of its reader.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// h2 takes half of it as the budget for small DATA frames: with a usual window a stream of small messages to a slow
@@ -42,6 +44,8 @@ pub(in crate::proxy) struct SharedConnection {
     settled: Notify,
     /// It did not answer in time: no new request joins it.
     retired: Cell<bool>,
+    /// Calls in a row whose own deadline came before an answer.
+    unanswered: Cell<u32>,
     reused: Cell<bool>,
     idle_timeout: Duration,
     idle_since: Cell<Instant>,
@@ -70,6 +74,7 @@ impl SharedConnection {
             takes_connect: Cell::new(false),
             settled: Notify::new(),
             retired: Cell::new(false),
+            unanswered: Cell::new(0),
             reused: Cell::new(false),
             idle_timeout,
             idle_since: Cell::new(clock::now()),
@@ -136,6 +141,19 @@ impl SharedStream {
     pub(in crate::proxy) async fn takes_connect(&self, deadlines: &Rc<Deadlines>, wait: Duration) -> bool {
         self.connection.takes_connect.get()
             || Deadline::after(deadlines, wait).bound(self.connection.settled.notified()).await.is_some()
+    }
+
+    pub(in crate::proxy) fn answered(&self) {
+        self.connection.unanswered.set(0);
+    }
+
+    /// The client gave up. One may ask for too much; so many one after another mean that nobody is there.
+    pub(in crate::proxy) fn unanswered(&self) {
+        let unanswered = self.connection.unanswered.get() + 1;
+        self.connection.unanswered.set(unanswered);
+        if unanswered >= UNANSWERED_MAX {
+            self.retire();
+        }
     }
 
     /// No further request joins this connection; those on it go on.

@@ -5,6 +5,7 @@
 //! tried again, each time after a longer pause, and what does not fit the queue meanwhile is dropped and counted.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::{self, JoinHandle};
@@ -101,10 +102,20 @@ impl Sending {
         }
     }
 
-    async fn until(mut self, end: oneshot::Receiver<()>) {
-        tokio::select! {
-            _ = end => {}
-            () = self.forever() => {}
+    async fn until(mut self, mut end: oneshot::Receiver<()>) {
+        loop {
+            tokio::select! {
+                _ = &mut end => break,
+                () = self.gather() => {}
+            }
+            let mut export = pin!(self.export());
+            tokio::select! {
+                () = &mut export => continue,
+                _ = &mut end => {}
+            }
+            // Begun anew, it would be there twice.
+            let _ = timeout(LAST, export).await;
+            break;
         }
         // An error is a collector that takes too long.
         let _ = timeout(LAST, self.rest()).await;
@@ -112,13 +123,6 @@ impl Sending {
         if lost > 0 {
             self.counters.dropped.add(lost as u64);
             tracing::warn!(lost, "the collector did not take the last spans");
-        }
-    }
-
-    async fn forever(&mut self) {
-        loop {
-            self.gather().await;
-            self.export().await;
         }
     }
 
