@@ -53,7 +53,7 @@ pub async fn resolve(dns: &Dns, host: &str) -> Result<Addresses, LookupError> {
     let (name, settings) = (host.to_owned(), dns.clone());
     let files = tokio::task::spawn_blocking(move || match of_hosts_file(&name) {
         Some(list) => Ok(Found::Here(list)),
-        None => resolver(&settings).map(Found::Asking),
+        None => resolver(&settings).map(|resolver| Found::Asking(Box::new(resolver))),
     });
     let resolver = match files.await.map_err(|_| LookupError::Files)?? {
         Found::Here(list) => return Ok(Addresses { list, ttl: dns.ttl_min }),
@@ -70,7 +70,7 @@ pub async fn resolve(dns: &Dns, host: &str) -> Result<Addresses, LookupError> {
 /// What `/etc/hosts` and `/etc/resolv.conf` say.
 enum Found {
     Here(Arc<[IpAddr]>),
-    Asking(TokioResolver),
+    Asking(Box<TokioResolver>),
 }
 
 /// Of many names at once. Those that have no answer in time are left out.
