@@ -17,6 +17,7 @@ mod connect;
 mod connection;
 mod deadline;
 mod early;
+mod ending;
 mod error;
 mod exchange;
 mod fault;

@@ -23,7 +23,7 @@ use super::Line;
 use super::format::{self, Dates};
 use crate::config::{self, LogFormat, LogTarget};
 use crate::metrics::totals::LogCounters;
-use crate::proxy::clock;
+use crate::proxy::{clock, ending};
 
 const WRITE_BYTES: usize = 64 * 1024;
 /// Of text that could not be written yet. Beyond, lines are dropped.
@@ -36,8 +36,6 @@ const RETRY: Duration = Duration::from_secs(1);
 const COMPLAIN: Duration = Duration::from_secs(60);
 /// At the end, a target that takes nothing is given this long.
 const LAST: Duration = Duration::from_secs(2);
-/// And one that does not even say so, such as a blocked stdout, this long.
-const STUCK: Duration = Duration::from_secs(5);
 
 /// The thread, as others see it.
 pub struct Writer {
@@ -77,17 +75,7 @@ impl Writer {
 
     /// To be called once the workers are gone: everything in the queue is written.
     pub fn finish(self) {
-        let stuck_at = clock::now() + STUCK;
-        while !self.thread.is_finished() {
-            if clock::now() > stuck_at {
-                tracing::warn!("the access log takes nothing; leaving its last lines behind");
-                return;
-            }
-            thread::sleep(PAUSE);
-        }
-        if self.thread.join().is_err() {
-            tracing::error!("the access log ended by a panic");
-        }
+        ending::wait_for(self.thread, "the access log");
     }
 }
 

@@ -22,7 +22,7 @@ use super::recorder::Span;
 use super::wire::PartialSuccess;
 use crate::config;
 use crate::metrics::totals::SpanCounters;
-use crate::proxy::clock;
+use crate::proxy::{clock, ending};
 
 const BATCH_SPANS_MAX: usize = 512;
 const EVERY: Duration = Duration::from_secs(1);
@@ -36,8 +36,6 @@ const RETRY: Duration = Duration::from_secs(1);
 const COMPLAIN: Duration = Duration::from_secs(60);
 /// At the end, what is left has this long to get out.
 const LAST: Duration = Duration::from_secs(2);
-/// And the thread this long to end, should it hang in a lookup of the collector's name.
-const STUCK: Duration = Duration::from_secs(5);
 
 /// The thread, as others see it.
 pub struct Exporter {
@@ -68,17 +66,7 @@ impl Exporter {
     /// To be called once the workers are gone: what is in the queue has a last chance.
     pub fn finish(self) {
         drop(self.ending);
-        let stuck_at = clock::now() + STUCK;
-        while !self.thread.is_finished() {
-            if clock::now() > stuck_at {
-                tracing::warn!("the export of spans does not end; leaving it behind");
-                return;
-            }
-            thread::sleep(PAUSE);
-        }
-        if self.thread.join().is_err() {
-            tracing::error!("the export of spans ended by a panic");
-        }
+        ending::wait_for(self.thread, "the export of spans");
     }
 }
 
