@@ -30,6 +30,8 @@ pub(super) struct Upstreams {
     dns: Dns,
     pub(super) lookups: Arc<LookupCounts>,
     lookout: Lookout,
+    /// Members have changed since the lookout was told whom to check. It is told once a tick, however many names moved.
+    plan_due: bool,
 }
 
 pub(super) struct UpstreamLive {
@@ -60,6 +62,7 @@ impl Upstreams {
             dns: Dns::default(),
             lookups: Arc::default(),
             lookout,
+            plan_due: false,
         }
     }
 
@@ -119,9 +122,9 @@ impl Upstreams {
         for at in 0..self.list.len() {
             if self.list[at].group.upkeep().names.iter().any(|name| name.host == *host) {
                 self.find_members(at, with);
+                self.plan_due = true;
             }
         }
-        self.send_plan();
     }
 
     /// Fixed endpoints first, then those of its names.
@@ -194,6 +197,9 @@ impl Upstreams {
                 }
             }
             told.extend(group.news(now_us).map(|usable| (at, usable)));
+        }
+        if std::mem::take(&mut self.plan_due) {
+            self.send_plan();
         }
         told
     }
