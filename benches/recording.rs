@@ -7,7 +7,8 @@
 use std::hint::black_box;
 
 use andon::config;
-use andon::immune::{Counts, Guard};
+use andon::immune::{Counts, Detail, Guard};
+use andon::metrics::judged::{Evidence, Seen};
 use andon::metrics::shard::Finish;
 use andon::metrics::{Outcome, Shard, Shards, SlotId};
 use gungraun::prelude::*;
@@ -32,8 +33,7 @@ fn count(shard: &Shard, requests: u64) {
             outcome: Outcome::Success,
             code: 200,
             duration_us: 1_000 + request,
-            head_us: Some(900 + request),
-            by_lot: true,
+            evidence: Some(Evidence::Success { head_us: Some(900 + request) }),
             now_us: request,
         }));
     }
@@ -46,30 +46,52 @@ fn record(shard: Shard) -> Shard {
     shard
 }
 
-/// A thousand canaries that saw traffic, one control tick short of the second in which the bets are made.
-fn guards() -> Vec<Guard> {
-    let mut guards: Vec<_> = (0..CANARIES).map(|_| Guard::new(&config::Guard::default())).collect();
-    for tick in 0..10 {
-        tick_all(&mut guards, tick * 100_000);
+/// A thousand canaries whose traffic and latencies are known for so many ticks, and what a tick of them looks like.
+fn guards() -> (Vec<Guard>, Detail, Detail) {
+    let mut guards: Vec<_> = (0..CANARIES).map(|_| Guard::new(&config::Judge::default())).collect();
+    let (mut canary, mut stable) = (Detail::default(), Detail::default());
+    for step in 0..200 {
+        // Spread over four octaves, as latencies are.
+        stable.latency.add(200 + step % 128, 5);
+        canary.latency.add(200 + step * 37 % 128, u32::from(step % 4 == 0));
     }
-    guards
+    for _ in 0..60 {
+        tick_all(&mut guards, &canary, &stable);
+    }
+    (guards, canary, stable)
 }
 
-fn tick_all(guards: &mut [Guard], now_us: u64) {
-    let canary = Counts { requests: 5, failed: 1, connect_errors: 0 };
-    let stable = Counts { requests: 95, failed: 1, connect_errors: 0 };
+fn tick_all(guards: &mut [Guard], canary: &Detail, stable: &Detail) {
+    let canary_counts = Counts { requests: 5, failed: 1, connect_errors: 0 };
+    let stable_counts = Counts { requests: 95, failed: 1, connect_errors: 0 };
     for guard in guards {
-        black_box(guard.tick(now_us, black_box(canary), black_box(stable)));
+        for _ in 0..10 {
+            guard.call(100_000, black_box(canary_counts), black_box(stable_counts));
+        }
+        guard.tick(black_box(canary), black_box(stable));
     }
 }
 
 #[library_benchmark]
 #[bench::a_second_of_a_thousand_canaries(guards())]
-fn judge(mut guards: Vec<Guard>) -> Vec<Guard> {
-    for tick in 10..20 {
-        tick_all(&mut guards, tick * 100_000);
-    }
+fn judge((mut guards, canary, stable): (Vec<Guard>, Detail, Detail)) -> Vec<Guard> {
+    tick_all(&mut guards, &canary, &stable);
     guards
+}
+
+/// A slot whose latencies are counted by two workers, read as the control thread reads it each second.
+fn counted() -> (Shards, SlotId, Seen) {
+    let (shards, slot) = (Shards::new(2), SlotId::from_index(1));
+    (0..2).for_each(|worker| count(&shards.worker(worker), 500));
+    (shards, slot, Seen::default())
+}
+
+#[library_benchmark]
+#[bench::of_a_slot_of_two_workers(counted())]
+fn read_latency((shards, slot, mut seen): (Shards, SlotId, Seen)) {
+    let mut detail = Detail::default();
+    shards.judged_since(black_box(slot), &mut seen, &mut detail.latency, &mut detail.events);
+    black_box(detail);
 }
 
 #[library_benchmark]
@@ -79,5 +101,5 @@ fn total((shards, slot): (Shards, SlotId)) {
     black_box(shards.totals(black_box(slot)));
 }
 
-library_benchmark_group!(name = recording, benchmarks = [record, judge, total]);
+library_benchmark_group!(name = recording, benchmarks = [record, judge, read_latency, total]);
 main!(library_benchmark_groups = recording);

@@ -90,8 +90,13 @@ fn config(routes: Vec<Route>) -> Config {
 }
 
 fn route(n: usize, overrides: Vec<Override>) -> Route {
-    let canary =
-        Canary { name: Arc::from("canary"), upstream: Arc::from("v2"), weight: Weight::ZERO, overrides };
+    let canary = Canary {
+        name: Arc::from("canary"),
+        upstream: Arc::from("v2"),
+        weight: Weight::ZERO,
+        baseline: false,
+        overrides,
+    };
     Route {
         name: Arc::from(format!("r{n}")),
         hosts: vec![HostPattern::Exact(format!("h{n:05}.shop.example").into())],

@@ -20,6 +20,9 @@ pub struct Canary {
     pub upstream: Arc<str>,
     /// The declared aim; 0 if left out.
     pub weight: Weight,
+    /// Stable's version once more, freshly started: while it has traffic, the other canaries are compared with it. At
+    /// most one of a route.
+    pub baseline: bool,
     /// At most [`Canary::OVERRIDES_MAX`].
     pub overrides: Vec<Override>,
 }
@@ -66,6 +69,7 @@ pub(super) fn read_all(route: &mut Section<'_>, upstreams: &Names) -> Vec<Canary
     let lone = sections.len() == 1;
     let read: Vec<_> = sections.into_iter().filter_map(|section| read(section, upstreams)).collect();
     check_sum(route, &read);
+    check_baselines(route, &read);
     let mut taken = HashSet::new();
     read.into_iter().filter_map(|canary| named(route, canary, lone, &mut taken)).collect()
 }
@@ -75,7 +79,10 @@ struct Read {
     name: Option<Arc<str>>,
     upstream: Arc<str>,
     weight: Weight,
+    baseline: bool,
     overrides: Vec<Override>,
+    /// Of the whole canary.
+    place: Range<usize>,
     /// Of the name, else of the whole canary.
     name_place: Range<usize>,
     /// Of the weight, else of the whole canary.
@@ -83,6 +90,7 @@ struct Read {
 }
 
 fn read(mut section: Section<'_>, upstreams: &Names) -> Option<Read> {
+    let place = section.place.clone();
     let mut name_place = section.place.clone();
     let mut weight_place = section.place.clone();
     let name = section.optional("name", |value| {
@@ -94,10 +102,11 @@ fn read(mut section: Section<'_>, upstreams: &Names) -> Option<Read> {
         weight_place = value.span.clone();
         values::weight(value)
     });
+    let baseline = section.or("baseline", false, values::flag);
     let overrides = section.sections("overrides", 0..=Canary::OVERRIDES_MAX).unwrap_or_default();
     let overrides = overrides.into_iter().filter_map(read_override).collect();
     section.finish();
-    Some(Read { name, upstream: upstream?, weight, overrides, name_place, weight_place })
+    Some(Read { name, upstream: upstream?, weight, baseline, overrides, place, name_place, weight_place })
 }
 
 fn own_name(value: &Value<'_>) -> Result<Arc<str>, Wrong> {
@@ -122,8 +131,17 @@ fn check_sum(route: &Section<'_>, canaries: &[Read]) {
     );
 }
 
+/// What all others are compared with can be only one.
+fn check_baselines(route: &Section<'_>, canaries: &[Read]) {
+    for second in canaries.iter().filter(|canary| canary.baseline).skip(1) {
+        let help = "leave `baseline = true` to one canary of the route";
+        let found = "two canaries are the baseline";
+        route.problem(second.place.clone(), found, "the second".to_owned(), help.to_owned());
+    }
+}
+
 fn named(route: &Section<'_>, canary: Read, lone: bool, taken: &mut HashSet<Arc<str>>) -> Option<Canary> {
-    let Read { name, upstream, weight, overrides, name_place, .. } = canary;
+    let Read { name, upstream, weight, baseline, overrides, name_place, .. } = canary;
     let name = match name {
         Some(name) => name,
         None if lone => "canary".into(),
@@ -140,7 +158,7 @@ fn named(route: &Section<'_>, canary: Read, lone: bool, taken: &mut HashSet<Arc<
         route.problem(name_place, &found, "the second".to_owned(), help());
         return None;
     }
-    Some(Canary { name, upstream, weight, overrides })
+    Some(Canary { name, upstream, weight, baseline, overrides })
 }
 
 fn read_override(mut section: Section<'_>) -> Option<Override> {

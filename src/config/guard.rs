@@ -1,117 +1,105 @@
 //! `[route.guard]`: the immune system, in operator's words.
+//!
+//! What it judges by is [`super::Judge`], what an answer means to it [`super::meaning`]; here is what it does about a bad
+//! canary.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::meaning::{Event, FailureRule};
 use super::reader::{Section, Value, Wrong};
-use super::units::duration_text;
-use super::{Rescue, rescue, suggest, values};
+use super::{Judge, Rescue, Weight, judge, meaning, rescue, suggest, values};
 
-const TICK: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(1);
-const WINDOW_MAX: Duration = Duration::from_hours(1);
-const SPAN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(10);
-const FAILURES: RangeInclusive<u64> = 1..=1_000_000;
-const REQUESTS: RangeInclusive<u64> = 1..=1_000_000_000;
-
-const FALSE_ALARM_ACCEPTED: &str = "a share above 0 and up to 0.5, such as 0.001";
-const HOLD_AT_ACCEPTED: &str = "odds from 1 to 1000000, such as 20";
-const EXTRA_ACCEPTED: &str = "a share from \"0%\" to \"100%\", such as \"0.02%\"";
-const ERROR_RATE_ACCEPTED: &str = "a share from \"0%\" to \"99.99%\", such as \"5%\"";
-
-/// The least `false_alarm`: smaller is as good as never.
-const FALSE_ALARM_MIN: f64 = 1e-12;
+const COOLDOWN: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_hours(24);
+const STRIKES: RangeInclusive<u64> = 1..=100;
+const VERDICT_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(10);
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guard {
+    pub judge: Judge,
     pub on_unhealthy: OnUnhealthy,
-    /// The share of good releases of up to a day that may be aborted by chance: above 0, at most 0.5.
-    pub false_alarm: f64,
-    /// Odds at which a ceiling may blame the canary: 1 to 1 000 000.
-    pub hold_at: f64,
-    /// How long one tick of the bets is: 1 s to 1 min. Faults shorter than about three ticks count as blips.
-    pub tick: Duration,
-    pub tolerate: Tolerate,
-    /// `None`: off (`fast_trip = false`).
-    pub fast_trip: Option<FastTrip>,
-    /// At most [`Guard::CEILINGS_MAX`].
-    pub ceilings: Vec<Ceiling>,
+    /// At a back-off, requests that the canary has not begun to answer go to stable, if they may be sent twice.
+    pub recall: bool,
+    /// A request without the head of an answer counts as failed after this long: 100 ms to 10 min.
+    pub verdict_timeout: Duration,
+    /// At most [`FailureRule::RULES_MAX`].
+    pub failures: Vec<FailureRule>,
+    /// At most [`Event::EVENTS_MAX`]; how they are judged stands at the same place of `judge.events`.
+    pub events: Vec<Event>,
+    /// `None`: off (`self_test = false`).
+    pub self_test: Option<SelfTest>,
     /// `None`: off (`rescue = false`).
     pub rescue: Option<Rescue>,
     /// So many users may see a canary fail; `None`: off.
     pub harm_max: Option<u32>,
 }
 
-impl Guard {
-    pub const CEILINGS_MAX: usize = 16;
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OnUnhealthy {
     /// Ceiling to 0 and the cord pulled.
     Abort,
+    /// The ceiling is cut, and raised again step by step.
+    BackOff(BackOff),
     /// Record only.
     Watch,
 }
 
-/// The canary's failure rate may be `errors` times stable's plus `extra` before anything counts against it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tolerate {
-    /// Written `"1.0x"`: 1 to 100.
-    pub errors: f64,
-    /// Written `"0.02%"`: 0 to 1.
-    pub extra: f64,
+pub struct BackOff {
+    /// The ceiling is cut to this part of the effective weight, and raised by as much: 1.1 to 1000. Written `"4x"`.
+    pub cut: f64,
+    /// How long the canary must be well before each step up: 10 s to 24 h.
+    pub cooldown: Duration,
+    /// The cord is pulled at this one: 1 to 100.
+    pub strikes: u32,
 }
 
-/// So many failures one after another, while stable answers, and the canary is off at once.
+impl Default for BackOff {
+    fn default() -> Self {
+        Self { cut: 4.0, cooldown: Duration::from_mins(10), strikes: 3 }
+    }
+}
+
+/// A slice of stable's own traffic, judged as if it were a canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FastTrip {
-    pub failures: u32,
-    /// Written `for`: the failures must span this long.
-    pub span: Duration,
-    pub connect_errors: u32,
+pub struct SelfTest {
+    /// Of stable's requests.
+    pub share: Weight,
+    pub on_alarm: OnAlarm,
 }
 
-/// A rate that an operator can say aloud: "more than 5% failed in the last minute".
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ceiling {
-    pub error_rate: f64,
-    pub window: Duration,
-    pub min_requests: u64,
+/// When stable was found to be worse than itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnAlarm {
+    /// Record only.
+    Watch,
+    /// From then on the guard records and does not act, until the cord of the route is reset.
+    Suspend,
 }
 
-impl Default for Tolerate {
+impl SelfTest {
+    const SHARE_DEFAULT: u32 = 50_000;
+}
+
+impl Default for SelfTest {
     fn default() -> Self {
-        Self { errors: 1.0, extra: 0.0002 }
+        let share = Weight::from_ppm(Self::SHARE_DEFAULT).unwrap_or(Weight::ZERO);
+        Self { share, on_alarm: OnAlarm::Watch }
     }
-}
-
-impl Default for FastTrip {
-    fn default() -> Self {
-        Self { failures: 10, span: Duration::from_secs(1), connect_errors: 5 }
-    }
-}
-
-impl Ceiling {
-    pub const WINDOW_DEFAULT: Duration = Duration::from_secs(60);
-    pub const MIN_REQUESTS_DEFAULT: u64 = 100;
 }
 
 impl Default for Guard {
     fn default() -> Self {
         Self {
+            judge: Judge::default(),
             on_unhealthy: OnUnhealthy::Abort,
-            false_alarm: 0.001,
-            hold_at: 20.0,
-            tick: Duration::from_secs(1),
-            tolerate: Tolerate::default(),
-            fast_trip: Some(FastTrip::default()),
-            ceilings: vec![Ceiling {
-                error_rate: 0.05,
-                window: Ceiling::WINDOW_DEFAULT,
-                min_requests: Ceiling::MIN_REQUESTS_DEFAULT,
-            }],
+            recall: true,
+            verdict_timeout: Duration::from_secs(5),
+            failures: Vec::new(),
+            events: Vec::new(),
+            self_test: Some(SelfTest::default()),
             rescue: Some(Rescue::default()),
             harm_max: None,
         }
@@ -120,32 +108,38 @@ impl Default for Guard {
 
 pub(super) fn read(mut section: Section<'_>) -> Guard {
     let default = Guard::default();
-    let on_unhealthy = section.or("on_unhealthy", default.on_unhealthy, on_unhealthy);
-    let false_alarm = values::number(FALSE_ALARM_MIN, 0.5, FALSE_ALARM_ACCEPTED);
-    let false_alarm = section.or("false_alarm", default.false_alarm, false_alarm);
-    let hold_at = section.or("hold_at", default.hold_at, values::number(1.0, 1e6, HOLD_AT_ACCEPTED));
-    let tick = section.or("tick", default.tick, values::duration(TICK));
-    let tolerate = tolerate(section.section("tolerate"));
-    let fast_trip = fast_trip(&mut section);
-    let ceilings = match section.sections("ceilings", 0..=Guard::CEILINGS_MAX) {
-        Some(sections) => sections.into_iter().filter_map(|section| ceiling(section, tick)).collect(),
-        None => default.ceilings,
-    };
+    let on_unhealthy = on_unhealthy(&mut section);
+    let recall = section.or("recall", default.recall, values::flag);
+    let verdict_timeout = values::duration(VERDICT_TIMEOUT);
+    let verdict_timeout = section.or("verdict_timeout", default.verdict_timeout, verdict_timeout);
+    let mut judge = judge::read(&mut section);
+    let failures = meaning::failures(&mut section);
+    let (events, terms) = meaning::events(&mut section);
+    judge.events = terms;
+    let self_test = self_test(&mut section);
     let rescue = rescue::read(&mut section);
     let harm_max = rescue::read_harm_max(&mut section);
     section.finish();
-    Guard { on_unhealthy, false_alarm, hold_at, tick, tolerate, fast_trip, ceilings, rescue, harm_max }
+    Guard { judge, on_unhealthy, recall, verdict_timeout, failures, events, self_test, rescue, harm_max }
 }
 
-fn on_unhealthy(value: &Value<'_>) -> Result<OnUnhealthy, Wrong> {
-    let help = "write \"abort\" (ceiling to 0 and the cord pulled) or \"watch\" (record only)";
+fn on_unhealthy(section: &mut Section<'_>) -> OnUnhealthy {
+    let wanted = section.or("on_unhealthy", OnUnhealthy::Abort, what_to_do);
+    let plan = back_off(section.section("back_off"));
+    match wanted {
+        OnUnhealthy::BackOff(_) => OnUnhealthy::BackOff(plan),
+        other => other,
+    }
+}
+
+fn what_to_do(value: &Value<'_>) -> Result<OnUnhealthy, Wrong> {
+    let help = "write \"abort\" (ceiling to 0 and the cord pulled), \"back-off\" (ceiling cut, and raised again) or \
+                \"watch\" (record only)";
     match value.str() {
         Some("abort") => Ok(OnUnhealthy::Abort),
+        Some("back-off") => Ok(OnUnhealthy::BackOff(BackOff::default())),
         Some("watch") => Ok(OnUnhealthy::Watch),
-        Some("back-off") => {
-            Err(value.wrong("not in this version yet", format!("\"back-off\" is not there yet: {help}")))
-        }
-        Some(text) => match suggest::nearest(text, ["abort", "watch"].into_iter()) {
+        Some(text) => match suggest::nearest(text, ["abort", "back-off", "watch"].into_iter()) {
             Some(near) => Err(value.wrong("unknown", format!("did you mean `{near}`?"))),
             None => Err(value.wrong("unknown", help)),
         },
@@ -153,49 +147,45 @@ fn on_unhealthy(value: &Value<'_>) -> Result<OnUnhealthy, Wrong> {
     }
 }
 
-fn tolerate(mut section: Section<'_>) -> Tolerate {
-    let default = Tolerate::default();
-    let errors = section.or("errors", default.errors, values::ratio(1.0..=100.0));
-    let extra = section.or("extra", default.extra, values::percent(0.0..=1.0, EXTRA_ACCEPTED));
+fn back_off(mut section: Section<'_>) -> BackOff {
+    let default = BackOff::default();
+    let cut = section.or("cut", default.cut, values::ratio(1.1..=1_000.0));
+    let cooldown = section.or("cooldown", default.cooldown, values::duration(COOLDOWN));
+    let strikes = section.or("strikes", default.strikes.into(), values::whole(STRIKES));
     section.finish();
-    Tolerate { errors, extra }
+    BackOff { cut, cooldown, strikes: u32::try_from(strikes).unwrap_or(u32::MAX) }
 }
 
 /// `false`, or a table. Left out: on, with its defaults.
-fn fast_trip(section: &mut Section<'_>) -> Option<FastTrip> {
-    let written = section.optional("fast_trip", |value| match value.item {
+fn self_test(section: &mut Section<'_>) -> Option<SelfTest> {
+    let help = "write false, or a table such as { share = \"5%\", on_alarm = \"watch\" }";
+    let written = section.optional("self_test", |value| match value.item {
         DeValue::Boolean(false) => Ok(None),
         DeValue::Table(table) => Ok(Some((table, value.span.clone()))),
-        _ => Err(value.wrong_kind(
-            "write false, or a table such as { failures = 10, for = \"1s\", connect_errors = 5 }",
-        )),
+        _ => Err(value.wrong_kind(help)),
     });
-    let default = FastTrip::default();
+    let default = SelfTest::default();
     let mut section = match written {
         None => return Some(default),
         Some(None) => return None,
-        Some(Some((table, place))) => section.table("fast_trip", table, place),
+        Some(Some((table, place))) => section.table("self_test", table, place),
     };
-    let count = |found: u64| u32::try_from(found).unwrap_or(u32::MAX);
-    let failures = section.or("failures", default.failures.into(), values::whole(FAILURES));
-    let span = section.or("for", default.span, values::duration(SPAN));
-    let connect_errors = section.or("connect_errors", default.connect_errors.into(), values::whole(FAILURES));
-    section.finish();
-    Some(FastTrip { failures: count(failures), span, connect_errors: count(connect_errors) })
-}
-
-fn ceiling(mut section: Section<'_>, tick: Duration) -> Option<Ceiling> {
-    let error_rate = values::percent(0.0..=0.9999, ERROR_RATE_ACCEPTED);
-    let error_rate = section.required("error_rate", "error_rate = \"5%\"", error_rate);
-    let window = section.or("window", Ceiling::WINDOW_DEFAULT, |value| {
-        let window = values::duration(*TICK.start()..=WINDOW_MAX)(value)?;
-        if window >= tick {
-            return Ok(window);
+    let share = section.or("share", default.share, |value| {
+        let help = "write a share from \"0.1%\" to \"50%\", such as \"5%\"";
+        let share = values::weight(value)?;
+        if (1_000..=500_000).contains(&share.ppm()) {
+            Ok(share)
+        } else {
+            Err(value.wrong("out of range", help))
         }
-        let tick = duration_text(tick);
-        Err(value.wrong("shorter than a tick", format!("write at least one tick, which is \"{tick}\" here")))
     });
-    let min_requests = section.or("min_requests", Ceiling::MIN_REQUESTS_DEFAULT, values::whole(REQUESTS));
+    let on_alarm =
+        section.or("on_alarm", default.on_alarm, |value| match value.str() {
+            Some("watch") => Ok(OnAlarm::Watch),
+            Some("suspend") => Ok(OnAlarm::Suspend),
+            _ => Err(value
+                .wrong("unknown", "write \"watch\" (record only) or \"suspend\" (the guard acts no more)")),
+        });
     section.finish();
-    Some(Ceiling { error_rate: error_rate?, window, min_requests })
+    Some(SelfTest { share, on_alarm })
 }

@@ -35,6 +35,21 @@ pub enum PathPattern {
     Regex(Regex),
 }
 
+impl PathPattern {
+    /// `path` is in normal form. Routing has an index instead; this is for the few patterns of one route.
+    pub fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => **exact == *path,
+            Self::Prefix(prefix) if &**prefix == "/" => true,
+            Self::Prefix(prefix) => {
+                let rest = path.strip_prefix(&**prefix);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+            Self::Regex(whole) => whole.is_match(path),
+        }
+    }
+}
+
 impl PartialEq for PathPattern {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {

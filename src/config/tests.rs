@@ -1,6 +1,7 @@
 //! What a file with problems is told: text in, one line a problem out.
 
 mod files;
+mod guard;
 mod policy;
 mod random;
 mod routes;

@@ -45,6 +45,7 @@ use super::reload::{Boot, FileEvent, Loading, Preparing, prepare};
 use super::routes::Routes;
 use super::saving::{SAVE_WAIT_US_MAX, Saving};
 use super::upstreams::{Counting, Upstreams, first_answers};
+use super::watched::Details;
 use super::windows::Windows;
 use crate::config::{self, Config};
 use crate::metrics::slots::Slots;
@@ -103,6 +104,8 @@ pub struct Controller {
     pub(super) memory: Memory,
     pub(super) tls: Keeper,
     pub(super) windows: Windows,
+    /// Room for the reading of a tick.
+    pub(super) details: Details,
     pub(super) counts: DecisionCounts,
     pub(super) queries: Queries,
     /// Tells the wiring what the file says of the drain.
@@ -178,6 +181,7 @@ impl Controller {
             memory,
             tls,
             windows,
+            details: Details::default(),
             counts,
             drain,
             frozen: false,

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::controller::Controller;
-use super::routes::{CanaryLive, Routes, SplitLive};
+use super::routes::{Routes, SplitLive};
+use super::watched::CanaryLive;
 use crate::config::OnUnhealthy;
 use crate::immune::Finding;
 use crate::routing::Table;
@@ -56,7 +57,7 @@ impl SplitLive {
     /// The place of a canary whose budget is used up, if that was not dealt with.
     pub(super) fn spent(&self) -> Option<usize> {
         let open = |canary: &CanaryLive| match self.on_unhealthy {
-            OnUnhealthy::Abort => self.state.record.cord.is_none(),
+            OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => self.state.record.cord.is_none(),
             OnUnhealthy::Watch => !canary.harm_recorded,
         };
         self.canaries.iter().position(|canary| canary.has_spent() && open(canary))
@@ -69,7 +70,7 @@ impl Routes {
         for (route, entry) in self.list.iter_mut().zip(table.routes()) {
             let (Some(split), Some(serving)) = (&mut route.split, &entry.serving) else { continue };
             for live in &mut split.canaries {
-                let variant = serving.variants.iter().find(|variant| variant.slot == live.slot);
+                let variant = serving.variants.iter().find(|variant| variant.slot == live.watched.slot);
                 let budget = variant.and_then(|variant| variant.harm.clone());
                 // It had none so far: what an earlier canary of this name has used is not held against it.
                 if live.harm.is_none()
@@ -92,7 +93,7 @@ impl Controller {
         live.harm_recorded = true;
         match split.on_unhealthy {
             OnUnhealthy::Watch => self.watch(route, canary, &cause),
-            OnUnhealthy::Abort => self.back_off(route, canary, &cause, now_us),
+            OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => self.back_off(route, canary, &cause, now_us),
         }
     }
 }

@@ -34,6 +34,7 @@ mod testing;
 mod ticks;
 mod upstreams;
 mod views;
+mod watched;
 mod windows;
 
 pub use clock::Clock;

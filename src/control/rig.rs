@@ -13,6 +13,7 @@ use super::reload::ReadFile;
 use super::testing::{route, weight};
 use super::view::{CanaryView, RouteView};
 use crate::config::{self, Admin, Config, OnUnhealthy, Route, Upstream, Weight, Workers};
+use crate::metrics::judged::Evidence;
 use crate::metrics::shard::Finish;
 use crate::metrics::{Outcome, Shards};
 use crate::routing::{EndpointIds, Live, Snapshot, Table};
@@ -136,8 +137,8 @@ impl Rig {
         let shard = self.shards.worker(0);
         for _ in 0..requests {
             shard.slot(slot).start(now_us);
-            let finish =
-                Finish { outcome, code: 200, duration_us: 5, head_us: Some(5), by_lot: true, now_us };
+            let evidence = Evidence::of(outcome, Some(5));
+            let finish = Finish { outcome, code: 200, duration_us: 5, evidence, now_us };
             shard.slot(slot).finish(&finish);
         }
     }

@@ -5,17 +5,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::state::{RouteState, effective};
+use super::watched::{CanaryLive, Watched};
 use crate::config::{self, Config, Service, Weight};
-use crate::immune::{Counts, Guard};
+use crate::immune::Pace;
 use crate::metrics::slots::Slots;
-use crate::metrics::{Shards, SlotId, SlotTotals};
+use crate::metrics::{Shards, SlotId};
 use crate::routing::Share;
-use crate::routing::harm::HarmBudget;
 use crate::store::record::{CanaryRecord, RouteRecord};
 
 pub(super) const STABLE: &str = "stable";
+/// After a step down, requests that the old weight sent are still under way for so many ticks: they would make the canary
+/// look busier than its lot.
+const STEP_DOWN_TICKS: u32 = 2;
 
 #[derive(Default)]
 pub(super) struct Routes {
@@ -40,23 +44,13 @@ pub(super) struct RouteLive {
 pub(super) struct SplitLive {
     pub(super) state: RouteState,
     pub(super) on_unhealthy: config::OnUnhealthy,
-    pub(super) stable: SlotId,
-    pub(super) stable_seen: Counts,
+    pub(super) stable: Watched,
     /// In the order of `state.record.canaries`.
     pub(super) canaries: Vec<CanaryLive>,
+    pub(super) pace: Pace,
+    /// How long a tick is.
+    pub(super) tick: Duration,
     pub(super) back_off: Option<BackOff>,
-}
-
-pub(super) struct CanaryLive {
-    pub(super) slot: SlotId,
-    pub(super) seen: Counts,
-    pub(super) guard: Guard,
-    /// The finding that holds has been recorded; not again until the guard starts anew.
-    pub(super) recorded: bool,
-    /// The one that the workers take their permits from.
-    pub(super) harm: Option<HarmBudget>,
-    /// That it is used up has been recorded; not again until there is a fresh one.
-    pub(super) harm_recorded: bool,
 }
 
 /// A canary before a reload.
@@ -131,8 +125,8 @@ impl Routes {
             .filter_map(|route| route.split.as_ref())
             .partition(|split| !split.canaries.is_empty());
         let slots = |split: &SplitLive| {
-            let canaries = split.canaries.iter().map(|canary| canary.slot);
-            std::iter::once(split.stable).chain(canaries).collect::<Vec<_>>()
+            let canaries = split.canaries.iter().map(|canary| canary.watched.slot);
+            std::iter::once(split.stable.slot).chain(canaries).collect::<Vec<_>>()
         };
         with.into_iter().chain(without).flat_map(slots).collect()
     }
@@ -188,45 +182,43 @@ impl SplitLive {
         let Service::Split { .. } = &file.service else { return None };
         let stable = slots.slot(&file.name, &Arc::from(STABLE))?;
         let back_off = before.as_ref().and_then(|before| before.back_off);
-        let stable_seen = match &before {
-            Some(before) => before.stable_seen,
-            None => judged(&shards.totals(stable)),
+        let pace = before.as_ref().map_or_else(Pace::default, |before| before.pace);
+        let (stable, mut old) = match before {
+            Some(before) => before.into_parts(),
+            None => (Watched::from_now_on(stable, shards), HashMap::new()),
         };
-        let mut old = before.map_or_else(HashMap::new, Self::into_canaries);
+        let judge = &file.guard.judge;
         let mut canaries = Vec::new();
         for canary in &state.record.canaries {
             let slot = slots.slot(&file.name, &canary.name)?;
             let live = match old.remove(&canary.name) {
                 Some((was, mut live)) => {
-                    live.guard.reconfigure(&file.guard);
+                    live.guard.reconfigure(judge);
                     let starts = was.effective.is_zero() && !effective(&state.record, canary).is_zero();
                     if starts || was.upstream != canary.role.upstream {
                         live.restart();
                     }
                     live
                 }
-                None => CanaryLive {
-                    slot,
-                    seen: judged(&shards.totals(slot)),
-                    guard: Guard::new(&file.guard),
-                    recorded: false,
-                    harm: None,
-                    harm_recorded: false,
-                },
+                None => CanaryLive::new(Watched::from_now_on(slot, shards), judge),
             };
             canaries.push(live);
         }
-        Some(Self { state, on_unhealthy: file.guard.on_unhealthy, stable, stable_seen, canaries, back_off })
+        let (on_unhealthy, tick) = (file.guard.on_unhealthy, judge.tick);
+        let mut split = Self { state, on_unhealthy, stable, canaries, pace, tick, back_off };
+        split.take_baseline(file);
+        Some(split)
     }
 
-    fn into_canaries(self) -> HashMap<Arc<str>, (Was, CanaryLive)> {
+    fn into_parts(self) -> (Watched, HashMap<Arc<str>, (Was, CanaryLive)>) {
         let record = self.state.record;
         let was = |canary: &CanaryRecord| Was {
             upstream: Arc::clone(&canary.role.upstream),
             effective: effective(&record, canary),
         };
         let names = record.canaries.iter().map(|canary| (Arc::clone(&canary.name), was(canary)));
-        names.zip(self.canaries).map(|((name, was), live)| (name, (was, live))).collect()
+        let canaries = names.zip(self.canaries).map(|((name, was), live)| (name, (was, live))).collect();
+        (self.stable, canaries)
     }
 
     /// Puts a new state of the same canaries in force. Evidence and harm budget start anew where the line is let go on, or where
@@ -239,28 +231,11 @@ impl SplitLive {
                 effective(&self.state.record, before).is_zero() && !effective(&state.record, after).is_zero();
             if line_goes_on || starts {
                 live.restart();
+            } else if effective(&state.record, after) < effective(&self.state.record, before) {
+                live.guard.skip(STEP_DOWN_TICKS);
             }
         }
         self.state = state;
-    }
-}
-
-impl CanaryLive {
-    fn restart(&mut self) {
-        self.guard.restart();
-        self.recorded = false;
-        self.harm_recorded = false;
-        if let Some(harm) = &self.harm {
-            harm.permits.renew();
-        }
-    }
-}
-
-/// What the guard may see: only requests assigned by lot.
-pub(super) fn judged(totals: &SlotTotals) -> Counts {
-    Counts {
-        requests: totals.judged,
-        failed: totals.judged_failed,
-        connect_errors: totals.judged_connect_errors,
+        self.choose_comparison();
     }
 }

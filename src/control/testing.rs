@@ -12,6 +12,7 @@ pub(super) fn route(name: &str, canaries: &[(&str, &str, &str)]) -> Route {
         name: (*name).into(),
         upstream: (*upstream).into(),
         weight: weight(share),
+        baseline: false,
         overrides: Vec::new(),
     });
     Route {

@@ -10,20 +10,35 @@ use tracing::warn;
 
 use super::controller::Controller;
 use super::harm::Cause;
-use super::routes::{BackOff, CanaryLive, SplitLive, judged};
+use super::routes::{BackOff, SplitLive};
 use super::state::effective;
+use super::watched::CanaryLive;
 use crate::config::OnUnhealthy;
-use crate::immune::{Counts, Verdict};
-use crate::metrics::{Shards, SlotId};
+use crate::immune::{Finding, Verdict};
+use crate::metrics::Shards;
 use crate::store::record::{CanaryRecord, Change, Decision};
 
 /// After this long no worker can still act on an older snapshot: the last request has started.
 const BACK_OFF_MEASURED_AFTER_US: u64 = 500_000;
 
+/// What a look found, by the places of routes and canaries.
+#[derive(Default)]
+struct Seen {
+    /// Not dealt with.
+    unhealthy: Vec<(usize, usize)>,
+    /// By signals that only watch.
+    noticed: Vec<(usize, usize, Finding)>,
+    /// Routes where a harm budget is used up.
+    spent: Vec<usize>,
+}
+
 impl Controller {
     pub(super) fn tick(&mut self) {
         let now_us = self.clock.now_us();
-        let (unhealthy, spent) = self.look(now_us);
+        let Seen { unhealthy, noticed, spent } = self.look(now_us);
+        for (route, canary, finding) in noticed {
+            self.watch(route, canary, &Cause::of(&finding));
+        }
         for (route, canary) in unhealthy {
             self.act(route, canary, now_us);
         }
@@ -49,20 +64,20 @@ impl Controller {
         self.memory.tick(now_us);
     }
 
-    /// Feeds every guard; returns the places of the canaries that are unhealthy and not dealt with, and of the routes
-    /// where a harm budget is used up.
-    fn look(&mut self, now_us: u64) -> (Vec<(usize, usize)>, Vec<usize>) {
-        let (mut unhealthy, mut spent) = (Vec::new(), Vec::new());
+    /// Feeds every guard.
+    fn look(&mut self, now_us: u64) -> Seen {
+        let Seen { mut unhealthy, mut noticed, mut spent } = Seen::default();
         let routes = &mut self.routes;
         for route in &routes.judged {
             let Some(split) = routes.list.get_mut(*route).and_then(|route| route.split.as_mut()) else {
                 continue;
             };
-            let stable = since(split.stable, &mut split.stable_seen, &self.shards);
+            split.judge(now_us, &self.shards, &mut self.details);
             let cord_pulled = split.state.record.cord.is_some();
             for (at, canary) in split.canaries.iter_mut().enumerate() {
-                let counts = since(canary.slot, &mut canary.seen, &self.shards);
-                canary.guard.tick(now_us, counts, stable);
+                for finding in canary.guard.take_noticed() {
+                    noticed.push((*route, at, finding));
+                }
                 if needs_action(canary, split.on_unhealthy, cord_pulled) {
                     unhealthy.push((*route, at));
                 }
@@ -72,7 +87,7 @@ impl Controller {
             }
             split.measure_back_off(now_us, &self.shards);
         }
-        (unhealthy, spent)
+        Seen { unhealthy, noticed, spent }
     }
 
     fn act(&mut self, route: usize, canary: usize, now_us: u64) {
@@ -84,15 +99,15 @@ impl Controller {
         match split.on_unhealthy {
             OnUnhealthy::Watch => self.watch(route, canary, &cause),
             // Another canary of the route was first.
-            OnUnhealthy::Abort if split.state.record.cord.is_some() => {}
-            OnUnhealthy::Abort => self.back_off(route, canary, &cause, now_us),
+            OnUnhealthy::Abort | OnUnhealthy::BackOff(_) if split.state.record.cord.is_some() => {}
+            OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => self.back_off(route, canary, &cause, now_us),
         }
     }
 
     /// Ceiling to 0 and the cord pulled: in force before anything else happens, stored after.
     pub(super) fn back_off(&mut self, route: usize, canary: usize, cause: &Cause, now_us: u64) {
         let Some(split) = self.routes.split_mut(route) else { return };
-        let slot = split.canaries[canary].slot;
+        let slot = split.canaries[canary].watched.slot;
         let weight = effective(&split.state.record, &split.state.record.canaries[canary]);
         let why = &cause.why;
         let step = split.state.back_off(canary, why, cause.evidence.clone(), self.clock.stamp());
@@ -125,22 +140,10 @@ impl Controller {
 
 fn needs_action(canary: &CanaryLive, on_unhealthy: OnUnhealthy, cord_pulled: bool) -> bool {
     let open = match on_unhealthy {
-        OnUnhealthy::Abort => !cord_pulled,
+        OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => !cord_pulled,
         OnUnhealthy::Watch => !canary.recorded,
     };
-    open && matches!(canary.guard.verdict(), Verdict::Unhealthy(_))
-}
-
-/// What came since the last look.
-fn since(slot: SlotId, seen: &mut Counts, shards: &Shards) -> Counts {
-    let now = judged(&shards.totals(slot));
-    let new = Counts {
-        requests: now.requests.saturating_sub(seen.requests),
-        failed: now.failed.saturating_sub(seen.failed),
-        connect_errors: now.connect_errors.saturating_sub(seen.connect_errors),
-    };
-    *seen = now;
-    new
+    open && !canary.is_baseline && matches!(canary.guard.verdict(), Verdict::Unhealthy(_))
 }
 
 impl SplitLive {

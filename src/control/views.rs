@@ -55,7 +55,7 @@ impl Controller {
         StableView {
             upstream: Arc::clone(&split.state.record.stable.upstream),
             effective: Weight::from_ppm(rest_ppm).unwrap_or(Weight::WHOLE),
-            window: self.windows.view(split.stable, &self.shards),
+            window: self.windows.view(split.stable.slot, &self.shards),
         }
     }
 
@@ -75,7 +75,7 @@ impl Controller {
                     reason: live.guard.verdict().sentence(),
                     odds: live.guard.odds(),
                 },
-                window: self.windows.view(live.slot, &self.shards),
+                window: self.windows.view(live.watched.slot, &self.shards),
             })
             .collect()
     }

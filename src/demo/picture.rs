@@ -148,7 +148,7 @@ fn verdict(scene: &Scene, width: usize) -> [Line; 3] {
 /// Full when the odds are enough to act. Logarithmic, because evidence multiplies.
 fn meter(odds: f64) -> String {
     const CELLS: usize = 12;
-    let needed = 1.0 / config::Guard::default().false_alarm;
+    let needed = 1.0 / config::Judge::default().false_alarm;
     let share = (odds.max(1.0).ln() / needed.ln()).clamp(0.0, 1.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the cells")]
     let full = (share * CELLS as f64).floor() as usize;

@@ -1,4 +1,5 @@
-//! A rule that an operator can say aloud: "more than 5% of the canary's requests failed in the last minute".
+//! A rule that an operator can say aloud: "more than 5% of the canary's requests failed in the last minute", or "its p99
+//! was above 500 ms", which is to say that more than 1% of them took longer.
 //!
 //! It counts only with odds of at least `hold_at` that the canary is the worse one. The obvious "unless stable is
 //! above the ceiling too" is wrong: a shared incident passes through the ceiling, one variant always crosses first,
@@ -10,13 +11,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::window::{Tally, Window};
-use crate::config;
+use crate::config::{self, CeilingLimit};
 
 /// A day of one-second ticks. A window of more ticks is cut to this many.
 pub const WINDOW_TICKS_MAX: usize = 86_400;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ceiling {
     limits: config::Ceiling,
     hold_at: f64,
@@ -27,7 +30,7 @@ pub struct Ceiling {
 }
 
 /// One tick in 16 bytes. Counts beyond 32 bits (4 billion requests in one tick) stop there, so that sums are exact.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Tick {
     canary: [u32; 2],
     stable: [u32; 2],
@@ -40,7 +43,8 @@ impl Ceiling {
         Self { limits, hold_at, window_ticks, ring: VecDeque::new(), window: Window::default() }
     }
 
-    /// What the window holds, if the canary is to be blamed for it.
+    /// What the window holds, if the canary is to be blamed for it. Unlucky is what the limit is about: failed, or slower
+    /// than it says.
     pub fn tick(&mut self, canary: Tally, stable: Tally, odds: f64) -> Option<Window> {
         if self.ring.len() == self.window_ticks {
             self.forget_oldest();
@@ -48,9 +52,17 @@ impl Ceiling {
         self.remember(Tick { canary: packed(canary), stable: packed(stable) });
         let Tally { requests, unlucky } = self.window.canary;
         let over =
-            requests >= self.limits.min_requests && unlucky as f64 > self.limits.error_rate * requests as f64;
+            requests >= self.limits.min_requests && unlucky as f64 > self.share_max() * requests as f64;
         let canary_is_worse = self.window.stable.requests == 0 || odds >= self.hold_at;
         (over && canary_is_worse).then_some(self.window)
+    }
+
+    /// Of the requests, that may be unlucky.
+    fn share_max(&self) -> f64 {
+        match self.limits.limit {
+            CeilingLimit::Errors(share) => share,
+            CeilingLimit::Latency { percentile, .. } => 1.0 - percentile,
+        }
     }
 
     pub fn limits(&self) -> config::Ceiling {
@@ -87,6 +99,7 @@ fn unpacked([requests, unlucky]: [u32; 2]) -> Tally {
 mod tests {
     use super::super::vectors;
     use super::*;
+    use crate::config::Mode;
 
     const TICK: Duration = Duration::from_secs(1);
 
@@ -95,8 +108,12 @@ mod tests {
     }
 
     fn ceiling(window_s: u64, min_requests: u64) -> Ceiling {
-        let limits =
-            config::Ceiling { error_rate: 0.05, window: Duration::from_secs(window_s), min_requests };
+        let limits = config::Ceiling {
+            limit: CeilingLimit::Errors(0.05),
+            window: Duration::from_secs(window_s),
+            min_requests,
+            mode: Mode::Act,
+        };
         Ceiling::new(limits, TICK, 20.0)
     }
 
@@ -105,7 +122,8 @@ mod tests {
         for vector in vectors::of_kind("ceiling") {
             let config = &vector["config"];
             let limits = config::Ceiling {
-                error_rate: config["max_rate"].as_f64().unwrap(),
+                limit: CeilingLimit::Errors(config["max_rate"].as_f64().unwrap()),
+                mode: Mode::Act,
                 window: TICK * u32::try_from(vectors::whole(&config["window"])).unwrap(),
                 min_requests: vectors::whole(&config["min_requests"]),
             };
@@ -143,7 +161,8 @@ mod tests {
     #[test]
     fn a_window_is_never_shorter_than_asked_and_never_longer_than_a_day_of_seconds() {
         let ticks = |window: Duration, tick: Duration| {
-            let limits = config::Ceiling { error_rate: 0.05, window, min_requests: 1 };
+            let limit = CeilingLimit::Errors(0.05);
+            let limits = config::Ceiling { limit, window, min_requests: 1, mode: Mode::Act };
             Ceiling::new(limits, tick, 20.0).window_ticks
         };
         assert_eq!(ticks(TICK * 60, TICK), 60);

@@ -18,20 +18,22 @@
 //!   successes before that must not vouch for stable. The price is one call (100 ms) where the canary fails at once;
 //! - a streak begins at the time of the call that brought its first failure, so a span is off by one call at most.
 
+use serde::{Deserialize, Serialize};
+
 use super::window::{Counts, Tally};
 use crate::config;
 
 /// Of stable's requests during the streak, at most this share may have failed.
 pub const STABLE_FAILED_MAX: f64 = 0.1;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FastTrip {
     limits: config::FastTrip,
     streak: Option<Streak>,
 }
 
 /// A streak that was long enough while stable was well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trip {
     pub limits: config::FastTrip,
     pub rule: Rule,
@@ -43,13 +45,13 @@ pub struct Trip {
     pub stable: Tally,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rule {
     Failures,
     ConnectErrors,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Streak {
     began_us: u64,
     failures: u64,
@@ -80,6 +82,10 @@ impl FastTrip {
         let trip = self.canary_failed(now_us, failed, connect_errors); // none yet: stable has not answered since
         self.stable_finished(Tally { requests: stable.failed, unlucky: stable.failed });
         trip
+    }
+
+    pub fn limits(&self) -> config::FastTrip {
+        self.limits
     }
 
     pub fn restart(&mut self) {

@@ -1,177 +1,323 @@
-//! The guard of one canary: feeds the bet and the rules, and keeps the verdict.
+//! The guard of one canary: feeds the bets and the rules, and keeps the verdict.
 //!
-//! It is called every 100 ms with what was counted since the last call. The fast rule sees each call; every
-//! `tick` of the configuration the sum of the calls goes to the bet and the ceilings. Within a call the fast rule
-//! is asked first, then the odds, then the ceilings in their order: the first to object is the reason that is told.
+//! It is called every 100 ms with what was counted since the last call ([`Guard::call`]); the fast rule sees each call.
+//! When a tick is over ([`super::pace`]), the sum of the calls goes to the bets and the ceilings, together with what is
+//! read once a tick: latencies and events ([`Guard::tick`]). The first to object is the reason that is told: the fast rule, then
+//! the odds, then the ceilings in their order.
 //!
-//! Time is only used to cut ticks and to measure streaks. A clock that stands still or runs backwards adds nothing;
-//! one that jumps ahead cuts one tick early and ages a streak by a quarter of a second at most. A late call is one longer
-//! tick: bets compare both variants within it, whatever its length.
+//! What a signal finds counts by its mode. `act` makes the canary unhealthy; `watch` is noticed once and told by
+//! [`Guard::take_noticed`]; `off` is not looked at.
 //!
 //! What to do about a verdict is the controller's business. After `Unhealthy` the guard keeps counting, so that
 //! stable stays known, but the verdict is the first finding until [`Guard::restart`].
+//!
+//! A guard is a function of what it was given. It can be written down and read back to the last bit, and goes on as if
+//! nothing had happened: that is what makes a decision checkable years later ([`super::journal`]).
 
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
 
 use super::ceiling::Ceiling;
-use super::evidence::{Bet, Terms};
+use super::evidence::{Bet, Stakes, Terms};
 use super::fast_trip::{FastTrip, Trip};
-use super::interval::proves_at_most;
-use super::verdict::{Finding, Missing, Signal, Standing, Verdict};
-use super::window::{Counts, Tally, Window};
-use crate::config;
+use super::latency::{self, Allowed, BEYOND_MIN, LatencyMemory, Percentile};
+use super::remembered::MEMORY_TICKS;
+use super::verdict::{Finding, Missing, Signal, Verdict};
+use super::window::{Counts, Detail, Tally, Window};
+use crate::config::{CeilingLimit, Judge, LatencyMax, Mode};
 
-/// Two and a half calls. More cannot be told from a clock that jumps.
-const CALL_MAX_US: u64 = 250_000;
+/// How stable is learned. The defaults are part of the method; golden vectors try others.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Learning {
+    /// Half-life of what is remembered of stable.
+    pub memory_ticks: f64,
+    /// Remembered requests that must lie beyond a mark before it is used.
+    pub beyond_min: f64,
+}
 
-#[derive(Clone, Debug)]
+impl Default for Learning {
+    fn default() -> Self {
+        Self { memory_ticks: MEMORY_TICKS, beyond_min: BEYOND_MIN }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Guard {
-    config: config::Guard,
-    /// The bet on failures has all the odds until other signals share them.
+    judge: Judge,
+    learning: Learning,
     errors: Bet,
+    proof: Bet,
+    percentiles: Vec<Percentile>,
+    memory: LatencyMemory,
+    /// In the order of `judge.events`.
+    events: Vec<Bet>,
     ceilings: Vec<Ceiling>,
     fast_trip: Option<FastTrip>,
-    clock: Clock,
+    /// The sum of all steps.
+    streak_us: u64,
     /// Counted since the last tick.
     canary: Tally,
     stable: Tally,
+    /// Ticks in which the canary's requests are not yet, or not just now, what the lot said.
+    skip: u32,
+    /// Ticks until latency is judged.
+    warm_up: u64,
     verdict: Verdict,
+    /// Labels of watching signals that have been noticed since the restart.
+    noticed: Vec<String>,
+    unread: Vec<Finding>,
+    #[serde(skip, default = "latency::stakes")]
+    stakes: [Stakes; 2],
 }
 
 impl Guard {
-    pub fn new(config: &config::Guard) -> Self {
+    pub fn new(judge: &Judge) -> Self {
+        Self::learning(judge, Learning::default())
+    }
+
+    pub fn learning(judge: &Judge, learning: Learning) -> Self {
+        let Learning { memory_ticks, beyond_min } = learning;
         Self {
-            errors: Bet::new(Terms::for_errors(config)),
-            ceilings: ceilings(config),
-            fast_trip: config.fast_trip.map(FastTrip::new),
-            clock: Clock::default(),
+            learning,
+            errors: Bet::new(Terms::for_errors(judge), memory_ticks),
+            proof: Bet::new(Terms::proof(judge), memory_ticks),
+            percentiles: percentiles(judge, memory_ticks),
+            memory: LatencyMemory::new(memory_ticks, beyond_min),
+            events: events(judge, memory_ticks),
+            ceilings: ceilings(judge),
+            fast_trip: judge.fast_trip.map(FastTrip::new),
+            streak_us: 0,
             canary: Tally::default(),
             stable: Tally::default(),
+            skip: 0,
+            warm_up: warm_up_ticks(judge),
             verdict: Verdict::Undecided(Missing::CanaryRequests),
-            config: config.clone(),
+            noticed: Vec::new(),
+            unread: Vec::new(),
+            stakes: latency::stakes(),
+            judge: judge.clone(),
         }
     }
 
-    /// `now_us` counts from anywhere. Call it also while the canary has no weight: stable is learned then.
-    pub fn tick(&mut self, now_us: u64, canary: Counts, stable: Counts) -> &Verdict {
+    /// About every 100 ms; `step_us` have passed since the last call. Also while the canary has no weight.
+    pub fn call(&mut self, step_us: u64, canary: Counts, stable: Counts) {
         let (canary, stable) = (canary.possible(), stable.possible());
-        self.clock.advance(now_us);
+        self.streak_us = self.streak_us.saturating_add(step_us);
         self.canary.add(canary.tally());
         self.stable.add(stable.tally());
-        let tripped =
-            self.fast_trip.as_mut().and_then(|rule| rule.tick(self.clock.streak_us, canary, stable));
-        let tripped = tripped.map(|trip| self.tripped(trip));
-        if self.clock.cut_tick(self.config.tick) {
-            let found = self.judge();
-            self.conclude(tripped.or(found));
-        } else if tripped.is_some() {
-            self.conclude(tripped);
+        let tripped = self.fast_trip.as_mut().and_then(|rule| rule.tick(self.streak_us, canary, stable));
+        if let Some(trip) = tripped {
+            let finding = self.tripped(trip);
+            self.found(finding, trip.limits.mode);
         }
-        &self.verdict
+    }
+
+    /// A tick is over. What the calls counted since the last one is judged, with what is told once a tick.
+    pub fn tick(&mut self, canary: &Detail, stable: &Detail) {
+        let (canary_n, stable_n) = (std::mem::take(&mut self.canary), std::mem::take(&mut self.stable));
+        if self.warm_up > 0 && canary_n.requests > 0 {
+            self.warm_up -= 1;
+        }
+        let in_doubt = self.skip > 0;
+        self.skip = self.skip.saturating_sub(1);
+        // Of a canary in doubt nothing is believed, but stable is learned all the same.
+        let believed = if in_doubt { Tally::default() } else { canary_n };
+        let [more, fewer] = &mut self.stakes;
+        self.errors.tick(believed, stable_n, more);
+        self.proof.tick(believed, stable_n, fewer);
+        let events = canary.events.iter().zip(&stable.events);
+        for (bet, (canary_x, stable_x)) in self.events.iter_mut().zip(events) {
+            let done = |all: Tally, events: &u64| Tally { unlucky: *events, ..all };
+            bet.tick(done(believed, canary_x), done(stable_n, stable_x), fewer);
+        }
+        if self.judge.latency != Mode::Off {
+            self.judge_latency(canary, stable, in_doubt);
+        }
+        self.look_at_odds();
+        self.look_at_ceilings((canary_n, canary), (stable_n, stable));
+        self.memory.learn(&stable.latency);
+        if !self.verdict.is_unhealthy() {
+            self.verdict = self.not_unhealthy();
+        }
     }
 
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
     }
 
-    /// The odds against chance that the canary is worse than tolerated.
-    pub fn odds(&self) -> f64 {
-        self.errors.odds()
+    pub fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    pub(super) fn errors(&self) -> &Bet {
+        &self.errors
+    }
+
+    pub(super) fn proof(&self) -> &Bet {
+        &self.proof
+    }
+
+    pub(super) fn percentiles(&self) -> &[Percentile] {
+        if self.judge.latency == Mode::Off { &[] } else { &self.percentiles }
+    }
+
+    pub(super) fn events(&self) -> &[Bet] {
+        &self.events
     }
 
     /// The odds are such that nothing should rise.
     pub fn holds(&self) -> bool {
-        self.odds() >= self.config.hold_at
+        self.odds() >= self.judge.hold_at
+    }
+
+    /// What signals that only watch have found since the last call, each once until the restart.
+    pub fn take_noticed(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.unread)
+    }
+
+    /// The weight has gone down: for so many ticks requests that are still under way were sent by the old one.
+    pub fn skip(&mut self, ticks: u32) {
+        self.skip = self.skip.max(ticks);
     }
 
     /// A new release, a reset cord: capital, rules and verdict start anew; what is remembered of stable stays.
     pub fn restart(&mut self) {
         self.errors.restart();
+        self.proof.restart();
+        self.events.iter_mut().for_each(Bet::restart);
+        self.percentiles.iter_mut().for_each(Percentile::restart);
         self.ceilings.iter_mut().for_each(Ceiling::restart);
         self.fast_trip.iter_mut().for_each(FastTrip::restart);
         self.canary = Tally::default();
         self.stable = Tally::default();
+        self.skip = 0;
+        self.warm_up = warm_up_ticks(&self.judge);
         self.verdict = Verdict::Undecided(Missing::CanaryRequests);
+        self.noticed.clear();
+        self.unread.clear();
     }
 
     /// Other numbers hold from now on. Stable is remembered, and `Unhealthy` stays: a file does not acquit.
-    /// Capital starts anew only if what is tolerated, or the tick, changed.
-    pub fn reconfigure(&mut self, config: &config::Guard) {
-        if *config == self.config {
+    /// Capital starts anew only where what is tolerated, or the tick, changed.
+    pub fn reconfigure(&mut self, judge: &Judge) {
+        if *judge == self.judge {
             return;
         }
-        self.errors.set_terms(Terms::for_errors(config));
-        self.ceilings = ceilings(config);
-        self.fast_trip = config.fast_trip.map(FastTrip::new);
-        self.config = config.clone();
+        let memory_ticks = self.learning.memory_ticks;
+        self.errors.set_terms(Terms::for_errors(judge));
+        self.proof.set_terms(Terms::proof(judge));
+        if judge.percentiles != self.judge.percentiles || Allowed::of(judge) != Allowed::of(&self.judge) {
+            self.percentiles = percentiles(judge, memory_ticks);
+        }
+        self.percentiles.iter_mut().for_each(|percentile| percentile.set_terms(judge));
+        if judge.events != self.judge.events {
+            self.events = events(judge, memory_ticks);
+        }
+        for (bet, event) in self.events.iter_mut().zip(&judge.events) {
+            bet.set_terms(Terms::for_events(judge, event.tolerate));
+        }
+        self.ceilings = ceilings(judge);
+        self.fast_trip = judge.fast_trip.map(FastTrip::new);
+        self.warm_up = self.warm_up.min(warm_up_ticks(judge));
+        self.judge = judge.clone();
     }
 
-    /// One tick of the bet and the ceilings.
-    fn judge(&mut self) -> Option<Finding> {
-        let (canary, stable) = (std::mem::take(&mut self.canary), std::mem::take(&mut self.stable));
-        self.errors.tick(canary, stable);
-        let odds = self.odds();
-        // Every ceiling counts every tick, also when an earlier one objects.
-        let mut over = None;
-        for ceiling in &mut self.ceilings {
-            if let Some(window) = ceiling.tick(canary, stable, odds) {
-                over.get_or_insert((ceiling.limits(), window));
+    fn judge_latency(&mut self, canary: &Detail, stable: &Detail, in_doubt: bool) {
+        let quantiles: &mut Vec<Option<usize>> = &mut Vec::with_capacity(self.percentiles.len());
+        self.memory.marks(&self.judge.percentiles, quantiles);
+        let nothing = Detail::default;
+        let held_back = in_doubt.then(nothing);
+        let canary = held_back.as_ref().unwrap_or(canary);
+        let allowed = Allowed::of(&self.judge);
+        for (percentile, mark) in self.percentiles.iter_mut().zip(quantiles) {
+            let latencies = (&canary.latency, &stable.latency);
+            percentile.tick(*mark, allowed, latencies, &mut self.stakes, self.warm_up == 0);
+        }
+    }
+
+    fn look_at_odds(&mut self) {
+        let abort_at = self.abort_at();
+        if !self.verdict.is_unhealthy() && self.odds() >= abort_at {
+            let leading = self.leading(Mode::Act);
+            self.found(leading, Mode::Act);
+        }
+        for finding in self.watching() {
+            self.found(finding, Mode::Watch);
+        }
+    }
+
+    /// Every ceiling counts every tick, also when an earlier one objects.
+    fn look_at_ceilings(&mut self, canary: (Tally, &Detail), stable: (Tally, &Detail)) {
+        let mut over = Vec::new();
+        for at in 0..self.ceilings.len() {
+            let limits = self.ceilings[at].limits();
+            let (mine, theirs) = self.tallies(limits.limit, canary, stable);
+            let odds = match limits.limit {
+                CeilingLimit::Errors(_) => self.odds().max(self.errors.odds()),
+                CeilingLimit::Latency { .. } => self.odds().max(self.latency_odds()),
+            };
+            if let Some(window) = self.ceilings[at].tick(mine, theirs, odds) {
+                over.push((limits, window));
             }
         }
-        if odds >= self.abort_at() {
-            return Some(self.finding(Signal::Errors { abort_at: self.abort_at() }, self.errors.run()));
+        for (limits, window) in over {
+            let signal = Signal::Ceiling { limits, hold_at: self.judge.hold_at };
+            let finding = self.finding(signal, window);
+            self.found(finding, limits.mode);
         }
-        let (limits, window) = over?;
-        Some(self.finding(Signal::ErrorCeiling { limits, hold_at: self.config.hold_at }, window))
     }
 
-    fn conclude(&mut self, found: Option<Finding>) {
-        if self.verdict.is_unhealthy() {
-            return;
+    /// Of canary and stable, with what the limit is about as unlucky. Nothing where stable is not known well enough.
+    fn tallies(
+        &self,
+        limit: CeilingLimit,
+        canary: (Tally, &Detail),
+        stable: (Tally, &Detail),
+    ) -> (Tally, Tally) {
+        let CeilingLimit::Latency { percentile, max } = limit else { return (canary.0, stable.0) };
+        if self.warm_up > 0 {
+            return Default::default();
         }
-        self.verdict = found.map_or_else(|| self.not_unhealthy(), Verdict::Unhealthy);
-    }
-
-    /// The first form of a proof: the canary's rate is surely below what an operator named or stable allows.
-    fn not_unhealthy(&self) -> Verdict {
-        let Window { canary, stable, .. } = self.errors.total();
-        if canary.requests == 0 {
-            return Verdict::Undecided(Missing::CanaryRequests);
-        }
-        if self.holds() {
-            let (hold_at, abort_at) = (self.config.hold_at, self.abort_at());
-            return Verdict::Undecided(Missing::Odds { odds: self.odds(), hold_at, abort_at });
-        }
-        let Some(stable_rate) = stable.rate() else {
-            return Verdict::Undecided(Missing::StableRequests);
+        let allowed = match max {
+            LatencyMax::Absolute(max) => {
+                let allowed = Allowed { factor: 0.0, slack_us: max.as_micros() as f64 };
+                allowed.mark(0).map(|mark| (mark.canary, mark.canary))
+            }
+            LatencyMax::Relative(factor) => {
+                let mut found = Vec::new();
+                self.memory.marks(&[percentile], &mut found);
+                let mark = found[0].and_then(|stable| Allowed { factor, slack_us: 0.0 }.mark(stable));
+                mark.map(|mark| (mark.canary, mark.stable))
+            }
         };
-        let seconds = self.seconds(self.errors.total());
-        let limit = self.limit(stable_rate);
-        let standing = Standing { canary, stable, seconds, limit };
-        if limit >= 1.0 {
-            return Verdict::Undecided(Missing::Limit(standing));
+        let Some((canary_slow, stable_slow)) = allowed else { return Default::default() };
+        (latency::tally(&canary.1.latency, canary_slow), latency::tally(&stable.1.latency, stable_slow))
+    }
+
+    /// The first finding that acts is the verdict; what is watched is told once.
+    fn found(&mut self, finding: Finding, mode: Mode) {
+        match mode {
+            Mode::Off => {}
+            Mode::Act if self.verdict.is_unhealthy() => {}
+            Mode::Act => self.verdict = Verdict::Unhealthy(finding),
+            Mode::Watch => {
+                let key = finding.signal.key();
+                if !self.noticed.contains(&key) {
+                    self.noticed.push(key);
+                    self.unread.push(finding);
+                }
+            }
         }
-        if proves_at_most(limit, canary.unlucky, canary.requests) {
-            return Verdict::Healthy(standing);
-        }
-        Verdict::Undecided(Missing::Proof(standing))
     }
 
-    fn limit(&self, stable_rate: f64) -> f64 {
-        let tolerated = self.config.tolerate.errors * stable_rate + self.config.tolerate.extra;
-        let lowest = self.config.ceilings.iter().map(|ceiling| ceiling.error_rate).reduce(f64::min);
-        lowest.map_or(tolerated, |lowest| lowest.max(tolerated))
+    pub(super) fn abort_at(&self) -> f64 {
+        1.0 / self.judge.false_alarm
     }
 
-    fn abort_at(&self) -> f64 {
-        1.0 / self.config.false_alarm
+    pub(super) fn seconds(&self, window: Window) -> f64 {
+        window.ticks as f64 * self.judge.tick.as_secs_f64()
     }
 
-    fn seconds(&self, window: Window) -> f64 {
-        window.ticks as f64 * self.config.tick.as_secs_f64()
-    }
-
-    fn finding(&self, signal: Signal, window: Window) -> Finding {
+    pub(super) fn finding(&self, signal: Signal, window: Window) -> Finding {
         let Window { canary, stable, .. } = window;
         Finding { signal, canary, stable, seconds: self.seconds(window), odds: self.odds() }
     }
@@ -181,44 +327,28 @@ impl Guard {
             signal: Signal::FastTrip(trip),
             canary: Tally { requests: trip.failures, unlucky: trip.failures },
             stable: trip.stable,
-            seconds: Duration::from_micros(trip.span_us).as_secs_f64(),
+            seconds: std::time::Duration::from_micros(trip.span_us).as_secs_f64(),
             odds: self.odds(),
         }
     }
 }
 
-/// Cuts ticks out of calls.
-#[derive(Clone, Copy, Debug, Default)]
-struct Clock {
-    last_us: Option<u64>,
-    /// Since the last tick was cut.
-    elapsed_us: u64,
-    /// The sum of all calls, each `CALL_MAX_US` at most.
-    streak_us: u64,
+fn percentiles(judge: &Judge, memory_ticks: f64) -> Vec<Percentile> {
+    judge.percentiles.iter().map(|quantile| Percentile::new(*quantile, judge, memory_ticks)).collect()
 }
 
-impl Clock {
-    fn advance(&mut self, now_us: u64) {
-        let step_us = self.last_us.map_or(0, |last_us| now_us.saturating_sub(last_us));
-        self.last_us = Some(now_us);
-        self.elapsed_us = self.elapsed_us.saturating_add(step_us);
-        self.streak_us = self.streak_us.saturating_add(step_us.min(CALL_MAX_US));
-    }
-
-    /// The remainder is kept, so ticks are right on average though calls come a little early or late.
-    fn cut_tick(&mut self, tick: Duration) -> bool {
-        let tick_us = u64::try_from(tick.as_micros()).unwrap_or(u64::MAX).max(1);
-        if self.elapsed_us < tick_us {
-            return false;
-        }
-        self.elapsed_us %= tick_us;
-        true
-    }
+fn events(judge: &Judge, memory_ticks: f64) -> Vec<Bet> {
+    let terms = judge.events.iter().map(|event| Terms::for_events(judge, event.tolerate));
+    terms.map(|terms| Bet::new(terms, memory_ticks)).collect()
 }
 
-fn ceilings(config: &config::Guard) -> Vec<Ceiling> {
-    let ceiling = |limits: &config::Ceiling| Ceiling::new(*limits, config.tick, config.hold_at);
-    config.ceilings.iter().map(ceiling).collect()
+fn ceilings(judge: &Judge) -> Vec<Ceiling> {
+    let ceilings = judge.ceilings.iter().filter(|limits| limits.mode != Mode::Off);
+    ceilings.map(|limits| Ceiling::new(*limits, judge.tick, judge.hold_at)).collect()
+}
+
+fn warm_up_ticks(judge: &Judge) -> u64 {
+    u64::try_from(judge.warm_up.as_micros().div_ceil(judge.tick.as_micros().max(1))).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -6,7 +6,12 @@
 //! | file | what |
 //! |---|---|
 //! | [`guard`] | the guard of one canary: what is fed when, and which verdict holds |
-//! | [`evidence`] | the bet: odds against chance that the canary is worse |
+//! | [`evidence`] | the bet: odds against chance that the canary is worse, or that it is not |
+//! | [`latency`] | slowness as bad luck: the marks beyond which a request is slow |
+//! | `odds` | how the bets of a guard add up to one number |
+//! | `remembered` | what is learned of stable, and never forgotten at once |
+//! | [`pace`] | when a tick is over |
+//! | [`journal`] | what a guard was given, so that it can be judged again |
 //! | [`fast_trip`], [`ceiling`] | the operator's own rules, without statistics |
 //! | [`interval`] | how well a rate is known, for proofs of health and for reports |
 //! | [`verdict`] | what is said, in numbers; sentences and JSON on demand |
@@ -63,6 +68,11 @@ pub mod evidence;
 pub mod fast_trip;
 pub mod guard;
 pub mod interval;
+pub mod journal;
+pub mod latency;
+mod odds;
+pub mod pace;
+mod remembered;
 pub mod verdict;
 pub mod window;
 mod wording;
@@ -71,5 +81,6 @@ mod wording;
 mod vectors;
 
 pub use guard::Guard;
+pub use pace::Pace;
 pub use verdict::{Finding, Missing, Signal, Standing, Verdict};
-pub use window::{Counts, Tally, Window};
+pub use window::{Counts, Detail, Tally, Window};

@@ -3,9 +3,14 @@
 //! Everything that the immune system knows of traffic is sums of these, so threads and replicas merge by adding.
 //! Sums stop at the largest number instead of wrapping. Nothing here knows what a count proves.
 
+use serde::{Deserialize, Serialize};
+
+use crate::config::Event;
+use crate::metrics::histogram::Histogram;
+
 /// What happened since the last call. Only requests assigned by lot, only first attempts: a tester's override
 /// says nothing about chance, and a retry on stable would hide a request that poisons.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub requests: u64,
     /// Ended with upstream blame, connect errors included.
@@ -21,13 +26,35 @@ impl Counts {
         Self { requests: self.requests, failed, connect_errors: self.connect_errors.min(failed) }
     }
 
+    pub(super) fn add(&mut self, more: Self) {
+        self.requests = self.requests.saturating_add(more.requests);
+        self.failed = self.failed.saturating_add(more.failed);
+        self.connect_errors = self.connect_errors.saturating_add(more.connect_errors);
+    }
+
     pub(super) fn tally(self) -> Tally {
         Tally { requests: self.requests, unlucky: self.failed }
     }
 }
 
+/// What one tick brought of a variant beside its [`Counts`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
+    /// To the head of the answer, of the judged successes.
+    pub latency: Histogram,
+    /// In the order of the configuration.
+    pub events: [u64; Event::EVENTS_MAX],
+}
+
+impl Detail {
+    pub fn clear(&mut self) {
+        self.latency.clear();
+        self.events = [0; Event::EVENTS_MAX];
+    }
+}
+
 /// Requests of one variant, and how many of them were unlucky: here, failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     pub requests: u64,
     pub unlucky: u64,
@@ -53,7 +80,7 @@ impl Tally {
 }
 
 /// A stretch of ticks, both variants in the same time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     pub ticks: u64,
     pub canary: Tally,

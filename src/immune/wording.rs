@@ -18,6 +18,28 @@ pub(super) fn seconds(seconds: f64) -> String {
     trimmed(format!("{seconds:.1}"))
 }
 
+/// `p99`, `p99.9`
+pub(super) fn percentile(quantile: f64) -> String {
+    trimmed(format!("p{:.3}", quantile * 100.0))
+}
+
+/// Microseconds as milliseconds, to three digits: `139`, `0.25`.
+pub(super) fn milliseconds(us: u64) -> String {
+    let ms = us as f64 / 1e3;
+    let decimals = match ms {
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    trimmed(format!("{ms:.decimals$}"))
+}
+
+/// A factor: `1.25`, `2`.
+pub(super) fn times(factor: f64) -> String {
+    trimmed(format!("{factor:.3}"))
+}
+
 /// Three digits, large numbers by their power of ten: `20.3`, `1.32e+05`.
 pub(super) fn odds(odds: f64) -> String {
     let scientific = format!("{odds:.2e}");

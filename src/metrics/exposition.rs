@@ -323,6 +323,7 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::judged::Evidence;
     use crate::metrics::shard::Finish;
     use crate::metrics::slots::Slots;
 
@@ -338,8 +339,7 @@ mod tests {
                 outcome: Outcome::ServerError,
                 code: 503,
                 duration_us: 2_000_000,
-                head_us: Some(5),
-                by_lot: true,
+                evidence: Some(Evidence::Failure),
                 now_us: 2,
             });
         }

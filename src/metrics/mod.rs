@@ -7,6 +7,7 @@
 pub mod endpoints;
 pub mod exposition;
 pub mod histogram;
+pub mod judged;
 pub mod load;
 pub mod outcome;
 pub mod shard;

@@ -2,17 +2,15 @@
 //!
 //! Because there is one writer, adding is a load and a store, not an atomic read-modify-write: no bus lock on
 //! the way of a request. Stores are `Release` and loads `Acquire` (free on x86), and a part is written before
-//! its whole is read: a reader that loads `judged_failed` first and `judged` second never sees more failures
-//! than requests.
+//! its whole is read.
 //!
-//! Slots come in chunks made on first use, and the fine latency histogram of a slot on its first success, so ten
-//! thousand idle routes cost little.
+//! Slots come in chunks made on first use, so ten thousand idle routes cost little.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::endpoints::Endpoints;
-use super::histogram::{BUCKETS, bucket_of};
+use super::judged::{Evidence, Judged};
 use super::slots::{SlotId, Slots};
 use super::{Blame, Outcome};
 
@@ -89,13 +87,10 @@ pub struct SlotCounters {
     pub retries: Counter,
     pub rescues: Counter,
     pub harm: Counter,
-    // at the end, if the request was assigned by lot and its outcome is evidence
-    pub judged: Counter,
-    pub judged_failed: Counter,
-    pub judged_connect_errors: Counter,
     /// Requests that stable had in its place, because none of its endpoints could be used.
     pub missed: Counter,
-    latency: OnceLock<Box<[Counter; BUCKETS]>>,
+    // at the end, if the request was assigned by lot and its outcome is evidence
+    pub judged: Judged,
 }
 
 impl Default for SlotCounters {
@@ -111,11 +106,8 @@ impl Default for SlotCounters {
             retries: Counter::default(),
             rescues: Counter::default(),
             harm: Counter::default(),
-            judged: Counter::default(),
-            judged_failed: Counter::default(),
-            judged_connect_errors: Counter::default(),
             missed: Counter::default(),
-            latency: OnceLock::new(),
+            judged: Judged::default(),
         }
     }
 }
@@ -128,9 +120,8 @@ pub struct Finish {
     pub code: u16,
     /// To the end of the body.
     pub duration_us: u64,
-    /// To the response head; `None` if there was none.
-    pub head_us: Option<u64>,
-    pub by_lot: bool,
+    /// `None`: it is none, or was counted before.
+    pub evidence: Option<Evidence>,
     /// Microseconds since the process started.
     pub now_us: u64,
 }
@@ -155,8 +146,8 @@ impl SlotCounters {
         if blame == Blame::Upstream {
             self.last_failure_us.set(finish.now_us);
         }
-        if finish.by_lot {
-            self.judge(finish, blame);
+        if let Some(evidence) = finish.evidence {
+            self.judged.count(evidence);
         }
         self.outcomes[finish.outcome as usize].add(1);
     }
@@ -167,39 +158,8 @@ impl SlotCounters {
         self.missed.add(1);
         self.last_failure_us.set(now_us);
         if by_lot {
-            self.judged.add(1);
-            self.judged_failed.add(1);
-            self.judged_connect_errors.add(1);
+            self.judged.count(Evidence::ConnectError);
         }
-    }
-
-    /// The whole is written before its parts, so a reader of parts first never sees more failures than requests.
-    fn judge(&self, finish: &Finish, blame: Blame) {
-        match blame {
-            Blame::Nobody => {
-                self.judged.add(1);
-                if let Some(head_us) = finish.head_us {
-                    self.latency()[bucket_of(head_us)].add(1);
-                }
-            }
-            Blame::Upstream => {
-                self.judged.add(1);
-                self.judged_failed.add(1);
-                if finish.outcome.is_connect_error() {
-                    self.judged_connect_errors.add(1);
-                }
-            }
-            Blame::Downstream | Blame::Andon => {}
-        }
-    }
-
-    fn latency(&self) -> &[Counter; BUCKETS] {
-        self.latency.get_or_init(|| Box::new(std::array::from_fn(|_| Counter::default())))
-    }
-
-    /// `None` until the first success.
-    pub fn latency_counts(&self) -> Option<&[Counter; BUCKETS]> {
-        self.latency.get().map(|counts| &**counts)
     }
 }
 
@@ -335,24 +295,24 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::histogram::bucket_of;
 
-    fn finish(outcome: Outcome, by_lot: bool) -> Finish {
-        Finish { outcome, code: 200, duration_us: 5_000, head_us: Some(4_000), by_lot, now_us: 7 }
+    fn finish(outcome: Outcome) -> Finish {
+        let evidence = Evidence::of(outcome, Some(4_000));
+        Finish { outcome, code: 200, duration_us: 5_000, evidence, now_us: 7 }
     }
 
     #[test]
-    fn only_lots_with_a_telling_outcome_are_judged() {
+    fn only_a_telling_outcome_is_judged() {
         let slot = SlotCounters::default();
-        slot.finish(&finish(Outcome::Success, true));
-        slot.finish(&finish(Outcome::ConnectError, true));
-        slot.finish(&finish(Outcome::DownstreamGone, true));
-        slot.finish(&finish(Outcome::Internal, true));
-        slot.finish(&finish(Outcome::ServerError, false));
-        assert_eq!(
-            (slot.judged.get(), slot.judged_failed.get(), slot.judged_connect_errors.get()),
-            (2, 1, 1)
-        );
-        assert_eq!(slot.latency_counts().unwrap()[bucket_of(4_000)].get(), 1);
+        slot.finish(&finish(Outcome::Success));
+        slot.finish(&finish(Outcome::ConnectError));
+        slot.finish(&finish(Outcome::DownstreamGone));
+        slot.finish(&finish(Outcome::Internal));
+        slot.finish(&Finish { evidence: None, ..finish(Outcome::ServerError) });
+        let judged = &slot.judged;
+        assert_eq!((judged.requests.get(), judged.failed.get(), judged.connect_errors.get()), (2, 1, 1));
+        assert_eq!(judged.latency_counts().unwrap()[bucket_of(4_000)].get(), 1);
         assert_eq!(slot.outcomes.iter().map(Counter::get).sum::<u64>(), 5);
     }
 
@@ -361,7 +321,10 @@ mod tests {
         let slot = SlotCounters::default();
         slot.miss(true, 7);
         slot.miss(false, 8);
-        assert_eq!((slot.judged.get(), slot.judged_connect_errors.get(), slot.missed.get()), (1, 1, 2));
+        assert_eq!(
+            (slot.judged.requests.get(), slot.judged.connect_errors.get(), slot.missed.get()),
+            (1, 1, 2)
+        );
         assert_eq!(slot.outcomes.iter().map(Counter::get).sum::<u64>(), 0);
         assert_eq!((slot.started.get(), slot.last_failure_us.get()), (0, 8));
     }
@@ -369,7 +332,7 @@ mod tests {
     #[test]
     fn a_duration_on_a_bound_belongs_to_that_bound() {
         let slot = SlotCounters::default();
-        slot.finish(&finish(Outcome::Success, true));
+        slot.finish(&finish(Outcome::Success));
         assert_eq!(slot.durations[2].get(), 1, "5 ms is le=\"0.005\"");
     }
 

@@ -74,7 +74,7 @@ impl Shards {
 
     pub fn totals(&self, slot: SlotId) -> SlotTotals {
         let mut sum = SlotTotals::default();
-        for counters in self.workers.iter().filter_map(|shard| shard.peek(slot)) {
+        for counters in self.slots(slot) {
             add(&mut sum, counters);
         }
         sum
@@ -82,16 +82,21 @@ impl Shards {
 
     /// Adds the fine latency histogram of the slot's judged successes to `counts`.
     pub fn add_latency(&self, slot: SlotId, counts: &mut [u64; BUCKETS]) {
-        for fine in self.workers.iter().filter_map(|shard| shard.peek(slot)?.latency_counts()) {
+        for fine in self.workers.iter().filter_map(|shard| shard.peek(slot)?.judged.latency_counts()) {
             for (sum, counter) in counts.iter_mut().zip(fine) {
                 *sum += counter.get();
             }
         }
     }
 
+    /// The counters of every worker that has ever served the slot's chunk.
+    pub(super) fn slots(&self, slot: SlotId) -> impl Iterator<Item = &SlotCounters> {
+        self.workers.iter().filter_map(move |shard| shard.peek(slot))
+    }
+
     /// Any counter of a slot, summed.
     pub fn sum(&self, slot: SlotId, counter: impl Fn(&SlotCounters) -> &Counter) -> u64 {
-        self.workers.iter().filter_map(|shard| shard.peek(slot)).map(|counters| counter(counters).get()).sum()
+        self.slots(slot).map(|counters| counter(counters).get()).sum()
     }
 
     /// `index` is that of the endpoint's id.
@@ -115,9 +120,9 @@ impl Shards {
 
 /// Parts are read before their wholes: see `shard`.
 fn add(sum: &mut SlotTotals, counters: &SlotCounters) {
-    sum.judged_connect_errors += counters.judged_connect_errors.get();
-    sum.judged_failed += counters.judged_failed.get();
-    sum.judged += counters.judged.get();
+    sum.judged_connect_errors += counters.judged.connect_errors.get();
+    sum.judged_failed += counters.judged.failed.get();
+    sum.judged += counters.judged.requests.get();
     for outcome in Outcome::ALL {
         let count = counters.outcomes[outcome as usize].get();
         sum.finished += count;
@@ -133,6 +138,7 @@ fn add(sum: &mut SlotTotals, counters: &SlotCounters) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::judged::Evidence;
     use crate::metrics::shard::Finish;
 
     #[test]
@@ -146,8 +152,7 @@ mod tests {
                 outcome,
                 code: 200,
                 duration_us: 1,
-                head_us: Some(1),
-                by_lot: true,
+                evidence: Evidence::of(outcome, Some(1)),
                 now_us: 50,
             });
         }

@@ -12,6 +12,7 @@ use super::body::ResponseBody;
 use super::clock::{self, micros};
 use super::error::answer;
 use super::worker::Worker;
+use crate::metrics::judged::Evidence;
 use crate::metrics::shard::Finish;
 use crate::metrics::{Blame, Outcome};
 use crate::routing::{EndpointId, Missed, NoEndpoint};
@@ -36,8 +37,7 @@ pub(super) fn refuse(
         outcome: Outcome::NoEndpoint,
         code: status.as_u16(),
         duration_us,
-        head_us: None,
-        by_lot: found.why.by_lot(),
+        evidence: found.why.by_lot().then_some(Evidence::ConnectError),
         now_us: micros(worker.epoch, now),
     });
     let mut response = answer(status, "no endpoint of the upstream can be used just now");

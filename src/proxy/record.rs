@@ -17,6 +17,7 @@ use super::no_endpoint;
 use super::retry::Kind;
 use super::worker::Worker;
 use super::{grpc, headers};
+use crate::metrics::judged::Evidence;
 use crate::metrics::shard::Finish;
 use crate::metrics::{Blame, Outcome};
 use crate::routing::harm::Seat;
@@ -222,8 +223,7 @@ impl Record {
             outcome,
             code: self.code.unwrap_or(CLIENT_CLOSED_REQUEST),
             duration_us: micros(self.started, now),
-            head_us: self.head_us,
-            by_lot: self.decision.why.by_lot(),
+            evidence: Evidence::of(outcome, self.head_us).filter(|_| self.decision.why.by_lot()),
             now_us: micros(self.worker.epoch, now),
         });
         if outcome.blame() != Blame::Nobody {

@@ -35,6 +35,7 @@ pub(super) fn split_route(name: &str, canary_upstreams: &[&str]) -> Route {
         name: Arc::from(*upstream),
         upstream: Arc::from(*upstream),
         weight: Weight::ZERO,
+        baseline: false,
         overrides: Vec::new(),
     };
     let canaries = canary_upstreams.iter().map(canary).collect();

@@ -54,7 +54,12 @@ fn andon_toml_loads_and_what_it_comments_out_is_the_default() {
     assert_eq!(uncommented.workers.count, 4);
     uncommented.workers = as_it_stands.workers;
     assert_eq!(uncommented, as_it_stands);
-    assert_eq!(as_it_stands.routes[0].guard, Guard::default());
+    let written = &as_it_stands.routes[0].guard;
+    assert_eq!((written.failures.len(), written.events.len()), (3, 3));
+    let default =
+        Guard { failures: written.failures.clone(), events: written.events.clone(), ..Guard::default() };
+    let judge = Judge { events: written.judge.events.clone(), ..Judge::default() };
+    assert_eq!(*written, Guard { judge, ..default });
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Routes, their canaries and their guard: what each key accepts, and what it says of all else.
+//! Routes, their canaries and what protects users from them: what each key accepts, and what it says of all else.
 
 use super::*;
 
@@ -278,59 +278,6 @@ fn a_user_is_tied_by_one_thing() {
     check_route(
         "[route.sticky]\n",
         &["4:1: route \"r\": sticky.cookie, header or address is missing; add `cookie = \"uid\"`"],
-    );
-}
-
-#[test]
-fn the_guard_is_good_without_a_word() {
-    assert_eq!(route_of("").guard, Guard::default());
-    assert_eq!(route_of("[route.guard]\n").guard, Guard::default());
-    let guard = route_of("[route.guard]\non_unhealthy = \"watch\"\nfast_trip = false\nceilings = []\n").guard;
-    assert_eq!((guard.on_unhealthy, guard.fast_trip, guard.ceilings), (OnUnhealthy::Watch, None, vec![]));
-    let guard =
-        route_of("[route.guard]\nfast_trip = { failures = 3 }\nfalse_alarm = 0.5\nhold_at = 1\n").guard;
-    assert_eq!(guard.fast_trip, Some(FastTrip { failures: 3, ..FastTrip::default() }));
-    assert_eq!((guard.false_alarm, guard.hold_at), (0.5, 1.0));
-}
-
-#[test]
-fn the_guard_refuses_impossible_numbers() {
-    check_route(
-        r#"[route.guard]
-on_unhealthy = "back-off"
-false_alarm = 0
-hold_at = nan
-tick = "61s"
-tolerate = { errors = "0.5x", extra = "2", latency = "1.25x" }
-fast_trip = true
-ceilings = [{ error_rate = "100%", window = "2h", min_requests = 0 }, {}]
-percentiles = 1
-"#,
-        &[
-            "5:16: route \"r\": guard.on_unhealthy is \"back-off\"; \"back-off\" is not there yet: write \"abort\" (ceiling to 0 and the cord pulled) or \"watch\" (record only)",
-            "6:15: route \"r\": guard.false_alarm is 0; write a share above 0 and up to 0.5, such as 0.001",
-            "7:11: route \"r\": guard.hold_at is nan; write odds from 1 to 1000000, such as 20",
-            "8:8: route \"r\": guard.tick is \"61s\"; write a duration from \"1s\" to \"1m\", such as \"10s\"",
-            "9:23: route \"r\": guard.tolerate.errors is \"0.5x\"; write a ratio from \"1x\" to \"100x\", such as \"1.25x\"",
-            "9:39: route \"r\": guard.tolerate.extra is \"2\"; write a share from \"0%\" to \"100%\", such as \"0.02%\"",
-            "9:44: route \"r\": guard.tolerate.latency is an unknown key; `latency` is not in this version yet: take it out",
-            "10:13: route \"r\": guard.fast_trip is true; write false, or a table such as { failures = 10, for = \"1s\", connect_errors = 5 }",
-            "11:28: route \"r\": guard.ceilings.error_rate is \"100%\"; write a share from \"0%\" to \"99.99%\", such as \"5%\"",
-            "11:45: route \"r\": guard.ceilings.window is \"2h\"; write a duration from \"1s\" to \"1h\", such as \"10s\"",
-            "11:66: route \"r\": guard.ceilings.min_requests is 0; write a whole number from 1 to 1000000000",
-            "11:71: route \"r\": guard.ceilings.error_rate is missing; add `error_rate = \"5%\"`",
-            "12:1: route \"r\": guard.percentiles is an unknown key; `percentiles` is not in this version yet: take it out",
-        ],
-    );
-    check_route(
-        "[route.guard]\ntick = \"10s\"\nceilings = [{ error_rate = \"0%\", window = \"9s\" }]\n",
-        &[
-            "6:43: route \"r\": guard.ceilings.window is \"9s\"; write at least one tick, which is \"10s\" here",
-        ],
-    );
-    check_route(
-        "[route.guard]\non_unhealthy = \"abrot\"\n",
-        &["5:16: route \"r\": guard.on_unhealthy is \"abrot\"; did you mean `abort`?"],
     );
 }
 

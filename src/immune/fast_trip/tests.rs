@@ -8,7 +8,12 @@ use super::*;
 const CALL_US: u64 = 100_000;
 
 fn limits() -> config::FastTrip {
-    config::FastTrip { failures: 10, span: Duration::from_secs(1), connect_errors: 5 }
+    config::FastTrip {
+        failures: 10,
+        span: Duration::from_secs(1),
+        connect_errors: 5,
+        mode: config::Mode::Act,
+    }
 }
 
 fn counts(requests: u64, failed: u64) -> Counts {

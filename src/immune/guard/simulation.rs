@@ -1,12 +1,12 @@
 //! Good and bad canaries, played with seeded chance: what is promised of false alarms and of delay.
 
 use super::tests::{Play, counts};
-use crate::config;
+use crate::config::Judge;
 
 #[test]
 fn stable_failing_alike_is_never_blamed() {
     let mut chance = SplitMix(1);
-    let mut play = Play::new(&config::Guard::default());
+    let mut play = Play::new(&Judge { latency: crate::config::Mode::Off, ..Judge::default() });
     for _ in 0..6_000 {
         let (canary, stable) = (chance.binomial(5, 0.5), chance.binomial(95, 0.5));
         assert!(!play.call(counts(5, canary), counts(95, stable)).is_unhealthy());
@@ -18,7 +18,7 @@ fn a_good_canary_is_left_alone() {
     const RUNS: u64 = 200;
     for seed in 0..RUNS {
         let mut chance = SplitMix(seed);
-        let mut play = Play::new(&config::Guard::default());
+        let mut play = Play::new(&Judge { latency: crate::config::Mode::Off, ..Judge::default() });
         for _ in 0..3_600 {
             let (canary, stable) = (chance.binomial(50, 0.001), chance.binomial(950, 0.001));
             play.second(counts(50, canary), counts(950, stable));
@@ -33,7 +33,7 @@ fn a_canary_failing_5_percent_beside_a_tenth_of_a_percent_is_found_in_seconds() 
     let mut ticks: Vec<u64> = (0..201)
         .map(|seed| {
             let mut chance = SplitMix(seed);
-            let mut play = Play::new(&config::Guard::default());
+            let mut play = Play::new(&Judge { latency: crate::config::Mode::Off, ..Judge::default() });
             (1..=600)
                 .find(|_| {
                     let (canary, stable) = (chance.binomial(50, 0.05), chance.binomial(950, 0.001));
