@@ -7,6 +7,7 @@ use super::controller::Controller;
 use super::routes::BackOff;
 use super::state::{BY_FILE, BY_IMMUNE, effective};
 use super::views::kind;
+use crate::immune::Guard;
 use crate::metrics::exposition::{CanaryGauges, DecisionCount, Gauges};
 use crate::store::record::{Action, Decision};
 
@@ -71,6 +72,12 @@ impl DecisionCounts {
     }
 }
 
+fn odds_log10(guard: &Guard) -> Vec<(String, f64)> {
+    let all = ("all".to_owned(), guard.odds());
+    let each = guard.odds_by_signal().into_iter().chain([all]);
+    each.map(|(signal, odds)| (signal, odds.log10())).collect()
+}
+
 impl Controller {
     pub(super) fn gauges(&self) -> Gauges {
         let mut gauges = Gauges {
@@ -100,7 +107,8 @@ impl Controller {
                     ceiling: canary.ceiling.ratio(),
                     effective: effective(record, canary).ratio(),
                     verdict: kind(live.guard.verdict()).label(),
-                    odds_log10: live.guard.odds().log10(),
+                    odds_log10: odds_log10(&live.guard),
+                    holds: live.guard.holds(),
                     harm_left: live.harm_left(),
                 });
             }

@@ -65,7 +65,20 @@ pub struct VerdictView {
     pub kind: VerdictKind,
     /// One line with the numbers.
     pub reason: String,
-    /// The odds against chance that the canary is worse.
+    /// The odds against chance that the canary is worse, of all signals that act.
+    pub odds: f64,
+    /// The odds are such that nothing should rise.
+    pub holds: bool,
+    /// What each family of signals would say alone.
+    pub signals: Vec<SignalView>,
+    /// With which variant the canary is compared.
+    pub compared_with: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignalView {
+    /// `errors`, `latency`, or `event_` and its name.
+    pub name: String,
     pub odds: f64,
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::command::{Refusal, Reply};
 use super::controller::Controller;
 use super::jobs::answer;
-use super::routes::SplitLive;
+use super::routes::{STABLE, SplitLive};
 use super::state::{effective, effective_sum};
-use super::view::{CanaryView, RouteView, StableView, VerdictKind, VerdictView};
+use super::view::{CanaryView, RouteView, SignalView, StableView, VerdictKind, VerdictView};
+use super::watched::CanaryLive;
 use crate::config::Weight;
 use crate::config::units::WHOLE_PPM;
 use crate::immune::Verdict;
@@ -70,14 +71,24 @@ impl Controller {
                 ceiling: canary.ceiling,
                 effective: effective(record, canary),
                 file_aim: canary.file_aim,
-                verdict: VerdictView {
-                    kind: kind(live.guard.verdict()),
-                    reason: live.guard.verdict().sentence(),
-                    odds: live.guard.odds(),
-                },
+                verdict: verdict(split, live),
                 window: self.windows.view(live.watched.slot, &self.shards),
             })
             .collect()
+    }
+}
+
+fn verdict(split: &SplitLive, live: &CanaryLive) -> VerdictView {
+    let guard = &live.guard;
+    let signals = guard.odds_by_signal().into_iter().map(|(name, odds)| SignalView { name, odds });
+    let other = live.compared_with.and_then(|at| split.state.record.canaries.get(at));
+    VerdictView {
+        kind: kind(guard.verdict()),
+        reason: guard.verdict().sentence(),
+        odds: guard.odds(),
+        holds: guard.holds(),
+        signals: signals.collect(),
+        compared_with: other.map_or_else(|| STABLE.into(), |canary| Arc::clone(&canary.name)),
     }
 }
 

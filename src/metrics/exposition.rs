@@ -45,8 +45,10 @@ pub struct CanaryGauges {
     pub effective: f64,
     /// The label of the verdict that holds now.
     pub verdict: &'static str,
-    /// Of the error bet.
-    pub odds_log10: f64,
+    /// The odds of each signal, and of all that act as `all`.
+    pub odds_log10: Vec<(String, f64)>,
+    /// Nothing should rise.
+    pub holds: bool,
     /// Permits of the harm budget; `None`: there is no budget.
     pub harm_left: Option<u32>,
 }
@@ -143,6 +145,7 @@ fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
         "andon_evidence_log10",
         "Odds against chance that the canary is worse, as a power of ten",
     );
+    let mut holds = Family::gauge("andon_canary_held", "1 while the odds are such that nothing should rise");
     let mut budgets = Family::gauge("andon_harm_budget_left", "How many more users may see the canary fail");
     let mut cords = Family::gauge("andon_cord_pulled", "1 while the cord of the route is pulled");
     let mut decisions =
@@ -165,7 +168,10 @@ fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
         for verdict in VERDICTS {
             verdicts.set(&with(labels, ("verdict", verdict)), truth(verdict == canary.verdict));
         }
-        evidence.set(&with(labels, ("signal", "errors")), canary.odds_log10);
+        for (signal, odds_log10) in &canary.odds_log10 {
+            evidence.set(&with(labels, ("signal", signal)), *odds_log10);
+        }
+        holds.set(&labels, truth(canary.holds));
         if let Some(left) = canary.harm_left {
             budgets.set(&labels, f64::from(left));
         }
@@ -182,7 +188,7 @@ fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
     reload.set(&[], truth(gauges.config_last_reload_successful));
     store.set(&[], truth(gauges.store_up));
     build.set(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    let all = [weights, verdicts, evidence, budgets, cords, decisions, back_off, reload, store, build];
+    let all = [weights, verdicts, evidence, holds, budgets, cords, decisions, back_off, reload, store, build];
     all.into_iter().filter_map(Family::done).collect()
 }
 

@@ -18,7 +18,9 @@ use std::thread::JoinHandle;
 use andon::admin::{self, Phase};
 use andon::config::Weight;
 use andon::control::command::{Command, Handle, PullCord, Refusal, ReloadReport, SetWeight};
-use andon::control::view::{CanaryView, RouteView, StableView, VerdictKind, VerdictView, WindowView};
+use andon::control::view::{
+    CanaryView, RouteView, SignalView, StableView, VerdictKind, VerdictView, WindowView,
+};
 use andon::store::record::{Action, Cord, Decision, DecisionFilter};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -196,7 +198,14 @@ fn canary(name: &str) -> CanaryView {
         ceiling: Weight::WHOLE,
         effective: weight("5%"),
         file_aim: weight("1%"),
-        verdict: VerdictView { kind: VerdictKind::Undecided, reason: "2 of 50 failed".into(), odds: 100.0 },
+        verdict: VerdictView {
+            kind: VerdictKind::Undecided,
+            reason: "2 of 50 failed".into(),
+            odds: 100.0,
+            holds: true,
+            signals: vec![SignalView { name: "errors".into(), odds: 1000.0 }],
+            compared_with: "stable".into(),
+        },
         window: window(50, 2),
     }
 }

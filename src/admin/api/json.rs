@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Weight;
 use crate::control::command::ReloadReport;
-use crate::control::view::{CanaryView, RouteView, StableView, VerdictView, WindowView};
+use crate::control::view::{CanaryView, RouteView, SignalView, StableView, VerdictView, WindowView};
 use crate::store::record::{Cord, Decision};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,6 +67,22 @@ pub struct CanaryJson {
 pub struct VerdictJson {
     pub verdict: String,
     pub reason: String,
+    /// Of all signals that act.
+    pub odds: Option<f64>,
+    pub odds_log10: Option<f64>,
+    /// The odds are such that nothing should rise.
+    #[serde(default)]
+    pub holds: bool,
+    /// What each family of signals would say alone.
+    #[serde(default)]
+    pub signals: Vec<SignalJson>,
+    #[serde(default)]
+    pub compared_with: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SignalJson {
+    pub signal: String,
     pub odds: Option<f64>,
     pub odds_log10: Option<f64>,
 }
@@ -194,7 +210,16 @@ impl From<&VerdictView> for VerdictJson {
             reason: view.reason.clone(),
             odds: finite(view.odds),
             odds_log10: finite(view.odds.log10()),
+            holds: view.holds,
+            signals: view.signals.iter().map(SignalJson::from).collect(),
+            compared_with: view.compared_with.to_string(),
         }
+    }
+}
+
+impl From<&SignalView> for SignalJson {
+    fn from(view: &SignalView) -> Self {
+        Self { signal: view.name.clone(), odds: finite(view.odds), odds_log10: finite(view.odds.log10()) }
     }
 }
 

@@ -44,7 +44,7 @@ fn bad_canary() -> Scene {
         });
     }
     let weight = |text| Weight::parse(text).unwrap();
-    let verdict = VerdictView { kind: VerdictKind::Undecided, reason: UNDECIDED.to_owned(), odds: 14.2 };
+    let verdict = verdict(VerdictKind::Undecided, UNDECIDED, 14.2);
     let canary = CanaryView {
         name: "canary".into(),
         upstream: "shop-v2".into(),
@@ -84,7 +84,7 @@ fn backed_off() -> Scene {
     scene.route.cord = Some(Cord { by, why: REASON.into(), at_ms: 0, decision: "0198".into() });
     let canary = &mut scene.route.canaries[0];
     (canary.ceiling, canary.effective) = (Weight::ZERO, Weight::ZERO);
-    canary.verdict = VerdictView { kind: VerdictKind::Unhealthy, reason: REASON.to_owned(), odds: 131_816.0 };
+    canary.verdict = verdict(VerdictKind::Unhealthy, REASON, 131_816.0);
     scene.route.stable.as_mut().unwrap().effective = Weight::WHOLE;
     scene.steps.begin(Step::BackedOff, Duration::from_secs(19));
     scene
@@ -98,6 +98,11 @@ fn columns(line: &str) -> usize {
         _ => part.chars().count() - part.find('m').unwrap() - 1,
     };
     parts.iter().enumerate().map(visible).sum()
+}
+
+fn verdict(kind: VerdictKind, reason: &str, odds: f64) -> VerdictView {
+    let reason = reason.to_owned();
+    VerdictView { kind, reason, odds, holds: false, signals: Vec::new(), compared_with: "stable".into() }
 }
 
 #[test]
