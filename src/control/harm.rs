@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::controller::Controller;
 use super::routes::{Routes, SplitLive};
 use super::watched::CanaryLive;
-use crate::config::OnUnhealthy;
+use crate::config::{Mode, OnUnhealthy};
 use crate::immune::Finding;
 use crate::routing::Table;
 use crate::routing::harm::HarmBudget;
@@ -56,9 +56,10 @@ impl CanaryLive {
 impl SplitLive {
     /// The place of a canary whose budget is used up, if that was not dealt with.
     pub(super) fn spent(&self) -> Option<usize> {
-        let open = |canary: &CanaryLive| match self.on_unhealthy {
-            OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => self.state.record.cord.is_none(),
-            OnUnhealthy::Watch => !canary.harm_recorded,
+        let open = |canary: &CanaryLive| match (canary.guard.judge().harm, self.on_unhealthy) {
+            (Mode::Off, _) => false,
+            (Mode::Watch, _) | (_, OnUnhealthy::Watch) => !canary.harm_recorded,
+            (Mode::Act, OnUnhealthy::Abort | OnUnhealthy::BackOff(_)) => self.state.record.cord.is_none(),
         };
         self.canaries.iter().position(|canary| canary.has_spent() && open(canary))
     }
@@ -91,7 +92,9 @@ impl Controller {
         let Some(budget) = &live.harm else { return };
         let cause = Cause::harm(budget);
         live.harm_recorded = true;
+        let mode = live.guard.judge().harm;
         match split.on_unhealthy {
+            _ if mode != Mode::Act => self.watch(route, canary, &cause),
             OnUnhealthy::Watch => self.watch(route, canary, &cause),
             OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => self.back_off(route, canary, &cause, now_us),
         }

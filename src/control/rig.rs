@@ -131,7 +131,7 @@ impl Rig {
         }
     }
 
-    fn serve(&self, variant: &str, requests: u64, outcome: Outcome) {
+    pub(super) fn serve(&self, variant: &str, requests: u64, outcome: Outcome) {
         let slot = self.controller.slots.find("shop", variant).unwrap();
         let now_us = self.now_us.load(Ordering::Relaxed);
         let shard = self.shards.worker(0);

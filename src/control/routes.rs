@@ -197,6 +197,8 @@ impl SplitLive {
                     let starts = was.effective.is_zero() && !effective(&state.record, canary).is_zero();
                     if starts || was.upstream != canary.role.upstream {
                         live.restart();
+                    } else if effective(&state.record, canary) < was.effective {
+                        live.guard.skip(STEP_DOWN_TICKS);
                     }
                     live
                 }

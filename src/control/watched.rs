@@ -14,6 +14,8 @@ pub(super) struct Watched {
     pub(super) slot: SlotId,
     counts: Counts,
     seen: Seen,
+    /// Requests at the last reading of details.
+    read_at: u64,
 }
 
 pub(super) struct CanaryLive {
@@ -41,7 +43,7 @@ pub(super) struct Details {
 
 impl Watched {
     pub(super) fn from_now_on(slot: SlotId, shards: &Shards) -> Self {
-        let mut watched = Self { slot, counts: Counts::default(), seen: Seen::default() };
+        let mut watched = Self { slot, counts: Counts::default(), seen: Seen::default(), read_at: 0 };
         watched.counts(shards);
         watched.detail(shards, &mut Detail::default());
         watched
@@ -59,9 +61,12 @@ impl Watched {
         new
     }
 
-    /// What came since the last tick.
+    /// What came since the last tick. Nothing is read where nothing was counted, so that idle routes cost nothing.
     fn detail(&mut self, shards: &Shards, detail: &mut Detail) {
         detail.clear();
+        if std::mem::replace(&mut self.read_at, self.counts.requests) == self.counts.requests {
+            return;
+        }
         shards.judged_since(self.slot, &mut self.seen, &mut detail.latency, &mut detail.events);
     }
 }
@@ -155,3 +160,6 @@ fn judged(totals: &SlotTotals) -> Counts {
         connect_errors: totals.judged_connect_errors,
     }
 }
+
+#[cfg(test)]
+mod tests;

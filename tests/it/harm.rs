@@ -128,8 +128,15 @@ fn a_permit_is_out_while_its_request_runs_and_comes_back_however_it_ends() {
 #[test]
 fn a_guard_that_only_watches_protects_users_all_the_same() {
     let (stable, canary) = (Server::named("stable"), Server::start(|_| reply(500, "no")));
-    let guard = "harm_max = 3\nrescue = false\non_unhealthy = \"watch\"";
-    let andon = Andon::start(&budget(stable.address, canary.address, "100%", guard));
+    for told in ["on_unhealthy = \"watch\"", "signals = { harm = \"watch\", fast_trip = \"off\" }"] {
+        check_watching(stable.address, canary.address, told);
+    }
+}
+
+#[track_caller]
+fn check_watching(stable: SocketAddr, canary: SocketAddr, told: &str) {
+    let guard = format!("harm_max = 3\nrescue = false\n{told}");
+    let andon = Andon::start(&budget(stable, canary, "100%", &guard));
     let statuses: Vec<u16> = (0..10).map(|_| andon.exchange(get("/")).status()).collect();
     assert_eq!(statuses, [500, 500, 500, 200, 200, 200, 200, 200, 200, 200]);
     let watched = wait::until("it is recorded", || {
