@@ -52,6 +52,19 @@
 //! factor. It is 1 for independent requests, so nothing is lost there, and it is learned from past ticks only, so the
 //! promise holds with it.
 //!
+//! # Why latency is the same bet
+//!
+//! Quantiles that are measured and compared need a variance, a window and a hope about the distribution. Here a request
+//! is slow or it is not: slower than a mark that is made of stable's past, for the canary moved by what is tolerated. Then
+//! it is an unlucky request like any other, and everything said above holds for it. Four marks, at p50 to p99.9, see a
+//! canary that is slower altogether as well as one with a longer tail.
+//!
+//! # Why health is proved in the other direction
+//!
+//! That nothing bad was found proves nothing: perhaps nobody came. So `Healthy` is evidence of its own, by the same coin:
+//! bets that the canary has *fewer* failures, and fewer slow requests, than a proof allows. They are not put down
+//! afresh, and what they can win is bounded, so that a proof made yesterday falls within seconds today.
+//!
 //! # What is refused
 //!
 //! - **To judge without data.** No canary requests, no verdict; no stable requests, no evidence. Nothing seen is
@@ -62,6 +75,8 @@
 //!   been repaired.
 //! - **To act.** Weights, cords and records are the controller's.
 //! - **To trust chosen traffic.** Only requests assigned by lot are counted, and only first attempts.
+//! - **To keep its reasons to itself.** What a guard was given is written down, so that each of its verdicts can be
+//!   worked out again to the last bit.
 
 pub mod ceiling;
 pub mod evidence;
