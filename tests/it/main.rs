@@ -10,6 +10,7 @@ mod admin;
 mod cli;
 mod demo;
 mod fake_admin;
+mod loadtest;
 mod readme;
 mod tidy;
 mod units;
