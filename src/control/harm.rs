@@ -93,7 +93,7 @@ impl Controller {
         live.harm_recorded = true;
         match split.on_unhealthy {
             OnUnhealthy::Watch => self.watch(route, canary, &cause),
-            OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => self.back_off(route, canary, &cause, now_us),
+            OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => self.abort(route, canary, &cause, now_us),
         }
     }
 }
