@@ -47,7 +47,8 @@
 //!    (`proxy::admission`), harm budgets and `concurrent_max` (`routing::harm`). rustls has locks of its own around
 //!    ticket keys and sessions with upstreams, taken once a handshake and never once a request.
 //! 7. Weight 0 sends nothing, 100% sends all, the split is exact (property tests in `routing::split`).
-//! 8. Effective = min(aim, ceiling), 0 under a cord; the immune system never raises: `control::state`.
+//! 8. Effective = min(aim, ceiling), 0 under a cord. The immune system raises nothing but ceilings that it has lowered
+//!    itself, a step at a time, never above the aim and never under a cord: `control::state`, `control::ladder`.
 //! 9. A bad config or command changes nothing: the whole new state is built before the old one is touched.
 //! 10. Nothing is unbounded: each queue, pool, buffer and table has a `_MAX` and says what happens when full.
 //! 11. Traffic outlives the control plane and the store: workers need neither (tests kill both).

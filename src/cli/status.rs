@@ -122,10 +122,14 @@ fn texts<const N: usize>(texts: [&str; N]) -> Vec<Cell> {
     texts.into_iter().map(Cell::new).collect()
 }
 
-/// The verdict with its numbers, and what the file says if it says otherwise.
+/// The verdict with its numbers, how far it has climbed back, and what the file says if it says otherwise.
 fn reason(canary: &CanaryJson) -> String {
     let (verdict, why) = (clean(&canary.verdict.verdict), clean(&canary.verdict.reason));
     let mut text = format!("  {}: {verdict}: {why}\n", clean(&canary.name));
+    if let Some(back_off) = &canary.back_off {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {}: {}", clean(&canary.name), clean(&back_off.sentence));
+    }
     if canary.file_aim_ppm != canary.aim_ppm {
         // Writing to a string cannot fail.
         let _ = writeln!(

@@ -59,7 +59,7 @@ impl Controller {
             let refusal = Refusal::StoreDown(why.to_owned());
             return job.ask.refuse(refusal);
         }
-        let (Ask::Weight(_, reply) | Ask::Reset(_, reply)) = job.ask else { return };
+        let (Ask::Weight(_, reply) | Ask::Reset(_, reply) | Ask::StepUp(_, reply)) = job.ask else { return };
         let change = Change { record: step.state.record.clone(), decision: Some(decision.clone()) };
         let raise = RouteRaise { state: step.state, decision, touched, reply };
         self.saving.start_raise(vec![change], Raise::Route(Box::new(raise)), self.clock.now_us());
@@ -172,6 +172,11 @@ impl Controller {
                 let state = &self.routes.split(route).ok_or(Refusal::Gone)?.state;
                 Ok((route, state.reset_cord(&request.by, &request.why, stamp)?))
             }
+            Ask::StepUp(up, _) => {
+                let route = self.find_split(&up.route)?;
+                let split = self.routes.split(route).ok_or(Refusal::Gone)?;
+                Ok((route, split.step_up(&up.canary, stamp).ok_or(Refusal::Gone)?))
+            }
             Ask::Reload(_) | Ask::LendStore(_) => Err(Refusal::Gone),
         }
     }
@@ -211,7 +216,7 @@ impl Controller {
     }
 
     fn answer_when_stored(&mut self, ask: Ask, route: usize) {
-        if let Ask::Weight(_, reply) | Ask::Reset(_, reply) = ask {
+        if let Ask::Weight(_, reply) | Ask::Reset(_, reply) | Ask::StepUp(_, reply) = ask {
             self.wait(Waiter::Route(Arc::clone(&self.routes.list[route].name), reply));
         }
     }
@@ -232,7 +237,7 @@ impl Controller {
     }
 
     fn reply_with(&self, ask: Ask, view: Option<RouteView>) {
-        if let Ask::Weight(_, reply) | Ask::Reset(_, reply) = ask {
+        if let Ask::Weight(_, reply) | Ask::Reset(_, reply) | Ask::StepUp(_, reply) = ask {
             answer(reply, view.ok_or(Refusal::Gone));
         }
     }

@@ -23,7 +23,7 @@
 //! So at any moment, and after a crash at any moment, no canary has more traffic than the record says, except for
 //! what the store was never able to take.
 //!
-//! It refuses to do anything from inside a request, and to raise a weight that no person or file asked for.
+//! It refuses to do anything from inside a request, and to raise a weight above what a person or file asked for.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -258,6 +258,7 @@ impl Controller {
         let route = match &ask {
             Ask::Weight(request, _) => self.routes.find(&request.route),
             Ask::Reset(request, _) => self.routes.find(&request.route),
+            Ask::StepUp(up, _) => self.routes.find(&up.route),
             Ask::Reload(_) | Ask::LendStore(_) => None,
         };
         let touched = route.map_or(0, |route| self.routes.list[route].touched);

@@ -27,10 +27,11 @@ enum ByClass {
 }
 
 /// Every combination that can occur, so that its series starts at 0.
-const CAN_OCCUR: [(Action, ByClass); 8] = [
+const CAN_OCCUR: [(Action, ByClass); 9] = [
     (Action::Weight, ByClass::Person),
     (Action::Weight, ByClass::File),
     (Action::BackOff, ByClass::Immune),
+    (Action::Raise, ByClass::Immune),
     (Action::Watch, ByClass::Immune),
     (Action::CordPull, ByClass::Person),
     (Action::CordReset, ByClass::Person),

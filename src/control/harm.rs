@@ -96,7 +96,7 @@ impl Controller {
         match split.on_unhealthy {
             _ if mode != Mode::Act => self.watch(route, canary, &cause),
             OnUnhealthy::Watch => self.watch(route, canary, &cause),
-            OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => self.back_off(route, canary, &cause, now_us),
+            OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => self.abort(route, canary, &cause, now_us),
         }
     }
 }

@@ -21,15 +21,25 @@ pub(super) struct Job {
 pub(super) enum Ask {
     Weight(SetWeight, Reply<RouteView>),
     Reset(ResetCord, Reply<RouteView>),
+    /// The immune system's own: nobody waits for the reply.
+    StepUp(StepUp, Reply<RouteView>),
     Reload(Reply<ReloadReport>),
     /// To close the store for a new process, when nothing is owed.
     LendStore(Reply<()>),
 }
 
+/// A canary that may climb.
+pub(super) struct StepUp {
+    pub(super) route: Arc<str>,
+    pub(super) canary: Arc<str>,
+}
+
 impl Ask {
     pub(super) fn refuse(self, refusal: Refusal) {
         match self {
-            Self::Weight(_, reply) | Self::Reset(_, reply) => answer(reply, Err(refusal)),
+            Self::Weight(_, reply) | Self::Reset(_, reply) | Self::StepUp(_, reply) => {
+                answer(reply, Err(refusal));
+            }
             Self::Reload(reply) => answer(reply, Err(refusal)),
             Self::LendStore(reply) => answer(reply, Err(refusal)),
         }

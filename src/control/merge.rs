@@ -1,7 +1,7 @@
 //! What the file declares meets what was decided live: a three-way merge, route by route. Pure.
 //!
 //! The record remembers which file value was last applied. A *changed* file value wins, an unchanged one leaves
-//! the live decision alone; ceilings and cords are never undone by a file. A route or canary that is new comes
+//! the live decision alone; ceilings, strikes and cords are never undone by a file. A route or canary that is new comes
 //! from the file, a canary that is gone from it is dropped. Should the aims of a route then sum to more than
 //! 100%, the file wins for all of that route, because its own weights are known to fit.
 
@@ -73,6 +73,7 @@ fn merge_canary(
         file_aim: file.weight,
         aim: live_aim.unwrap_or(file.weight),
         ceiling: before.map_or(Weight::WHOLE, |before| before.ceiling),
+        strikes: before.and_then(|before| before.strikes),
     }
 }
 

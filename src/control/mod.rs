@@ -4,18 +4,20 @@
 //! takes commands one after another, and publishes snapshots. It is never called from inside a request; if it
 //! dies, traffic goes on with the last snapshot.
 //!
-//! Read [`state`] for what may change, [`controller`] for when it takes effect, and `ticks` for what the immune
+//! Read [`state`] for what may change (and [`ladder`] for how a canary climbs back), [`controller`] for when it takes effect, and `ticks` for what the immune
 //! system does.
 
 pub mod clock;
 pub mod command;
 pub mod controller;
+pub mod ladder;
 pub mod merge;
 pub mod state;
 pub mod view;
 pub mod watch_file;
 
 mod changes;
+mod climbing;
 mod endpoint_views;
 mod gauges;
 mod hand_over;

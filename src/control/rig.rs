@@ -116,10 +116,14 @@ impl Rig {
     /// Three seconds in which every canary request fails and stable answers.
     pub(super) fn canary_breaks(&mut self) {
         for _ in 0..30 {
-            self.serve("canary", 2, Outcome::ServerError);
-            self.serve("stable", 40, Outcome::Success);
-            self.tick();
+            self.canary_fails_for_a_tick();
         }
+    }
+
+    pub(super) fn canary_fails_for_a_tick(&mut self) {
+        self.serve("canary", 2, Outcome::ServerError);
+        self.serve("stable", 40, Outcome::Success);
+        self.tick();
     }
 
     /// A few good requests each, so that guards have seen both.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::climbing;
 use super::state::{RouteState, effective};
 use super::watched::{CanaryLive, Watched};
 use crate::config::{self, Config, Service, Weight};
@@ -19,7 +20,7 @@ use crate::store::record::{CanaryRecord, RouteRecord};
 pub(super) const STABLE: &str = "stable";
 /// After a step down, requests that the old weight sent are still under way for so many ticks: they would make the canary
 /// look busier than its lot.
-const STEP_DOWN_TICKS: u32 = 2;
+pub(super) const STEP_DOWN_TICKS: u32 = 2;
 
 #[derive(Default)]
 pub(super) struct Routes {
@@ -50,6 +51,8 @@ pub(super) struct SplitLive {
     pub(super) pace: Pace,
     /// How long a tick is.
     pub(super) tick: Duration,
+    /// After a cut, requests that the old weight sent still end for so long: they say nothing of the new one.
+    pub(super) settle: Duration,
     pub(super) back_off: Option<BackOff>,
 }
 
@@ -59,7 +62,7 @@ struct Was {
     effective: Weight,
 }
 
-/// How long a back-off took to reach the last request.
+/// How long a back-off to 0 took to reach the last request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum BackOff {
     Measuring { slot: SlotId, deciding_failure_us: u64, due_us: u64 },
@@ -206,8 +209,9 @@ impl SplitLive {
             };
             canaries.push(live);
         }
-        let (on_unhealthy, tick) = (file.guard.on_unhealthy, judge.tick);
-        let mut split = Self { state, on_unhealthy, stable, canaries, pace, tick, back_off };
+        let (on_unhealthy, tick, settle) =
+            (file.guard.on_unhealthy, judge.tick, climbing::settle(&file.guard));
+        let mut split = Self { state, on_unhealthy, stable, canaries, pace, tick, settle, back_off };
         split.take_baseline(file);
         Some(split)
     }

@@ -5,7 +5,8 @@
 //!
 //! One number per canary is exposed to traffic, the effective weight: 0 under a cord, else min(aim, ceiling).
 //! People and the file move aims, the immune system lowers ceilings and pulls cords, only a person resets a
-//! cord. Nothing here raises a weight on behalf of the immune system: there is no method that could.
+//! cord. What the immune system raises is a ceiling that it has lowered itself, step by step and never above the aim:
+//! that is [`super::ladder`], and nothing else here raises a weight on its behalf.
 
 use std::sync::Arc;
 
@@ -123,26 +124,28 @@ impl RouteState {
         self.step(after, decision)
     }
 
-    /// Lifts the ceilings that the immune system put to 0, too. Aims stay: who wants to go on lower lowers the
-    /// aim first.
+    /// Lifts the ceilings that the immune system has lowered, too, and forgets all strikes. Aims stay: who wants to go
+    /// on lower lowers the aim first.
     pub fn reset_cord(&self, by: &Arc<str>, why: &Arc<str>, stamp: Stamp) -> Result<Step, Refusal> {
         if self.record.cord.is_none() {
             return Err(Refusal::CordNotPulled { route: Arc::clone(&self.record.route) });
         }
         let mut after = self.record.clone();
         after.cord = None;
-        for canary in after.canaries.iter_mut().filter(|canary| canary.ceiling.is_zero()) {
+        for canary in &mut after.canaries {
             canary.ceiling = Weight::WHOLE;
+            canary.strikes = None;
         }
         let change = Change { action: Action::CordReset, by, why };
         let decision = route_decision(&self.record, &after, change, stamp);
         Ok(self.step(after, decision))
     }
 
-    /// The immune system's one move: this canary's ceiling to 0, and the cord pulled for the whole route.
+    /// The abort: this canary's ceiling to 0, and the cord pulled for the whole route.
     pub fn back_off(&self, canary: usize, why: &Arc<str>, evidence: Value, stamp: Stamp) -> Step {
         let mut after = self.record.clone();
         after.canaries[canary].ceiling = Weight::ZERO;
+        after.canaries[canary].strikes = None;
         let by = Arc::from(BY_IMMUNE);
         if after.cord.is_none() {
             after.cord = Some(cord(&by, why, &stamp));
@@ -196,11 +199,11 @@ impl RouteState {
         })
     }
 
-    fn unchanged(&self) -> Step {
+    pub(super) fn unchanged(&self) -> Step {
         Step { state: self.clone(), decision: None }
     }
 
-    fn step(&self, record: RouteRecord, decision: Decision) -> Step {
+    pub(super) fn step(&self, record: RouteRecord, decision: Decision) -> Step {
         Step { state: Self { record, revision: self.revision + 1 }, decision: Some(decision) }
     }
 }

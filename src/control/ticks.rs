@@ -4,14 +4,12 @@
 //! Only routes with a canary are looked at, and an ordinary look costs the reading of their slots and the guards'
 //! arithmetic: nothing is formatted or allocated unless something is found.
 
-use std::sync::Arc;
-
 use tracing::warn;
 
 use super::controller::Controller;
 use super::harm::Cause;
 use super::routes::{BackOff, SplitLive};
-use super::state::effective;
+use super::state::Step;
 use super::watched::CanaryLive;
 use crate::config::OnUnhealthy;
 use crate::immune::{Finding, Verdict};
@@ -47,6 +45,7 @@ impl Controller {
                 self.spent(route, canary, now_us);
             }
         }
+        self.climb(now_us);
         self.keep_up(now_us);
         self.windows.tick(now_us, &self.shards);
         let overdue = self.saving.overdue(now_us);
@@ -100,29 +99,36 @@ impl Controller {
             OnUnhealthy::Watch => self.watch(route, canary, &cause),
             // Another canary of the route was first.
             OnUnhealthy::Abort | OnUnhealthy::BackOff(_) if split.state.record.cord.is_some() => {}
-            OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => self.back_off(route, canary, &cause, now_us),
+            OnUnhealthy::Abort => self.abort(route, canary, &cause, now_us),
+            OnUnhealthy::BackOff(plan) => self.cut(route, canary, &cause, &plan, now_us),
         }
     }
 
-    /// Ceiling to 0 and the cord pulled: in force before anything else happens, stored after.
-    pub(super) fn back_off(&mut self, route: usize, canary: usize, cause: &Cause, now_us: u64) {
+    /// Ceiling to 0 and the cord pulled.
+    pub(super) fn abort(&mut self, route: usize, canary: usize, cause: &Cause, now_us: u64) {
+        let Some(split) = self.routes.split(route) else { return };
+        let step = split.state.back_off(canary, &cause.why, cause.evidence.clone(), self.clock.stamp());
+        self.back_off(route, canary, step, now_us);
+    }
+
+    /// In force before anything else happens, stored after.
+    pub(super) fn back_off(&mut self, route: usize, canary: usize, step: Step, now_us: u64) {
         let Some(split) = self.routes.split_mut(route) else { return };
-        let slot = split.canaries[canary].watched.slot;
-        let weight = effective(&split.state.record, &split.state.record.canaries[canary]);
-        let why = &cause.why;
-        let step = split.state.back_off(canary, why, cause.evidence.clone(), self.clock.stamp());
         let Some(decision) = step.decision else { return };
+        let slot = split.canaries[canary].watched.slot;
         let sentence = back_off_sentence(&decision, &split.state.record.canaries[canary]);
-        split.back_off = Some(BackOff::Measuring {
-            slot,
-            deciding_failure_us: self.shards.totals(slot).last_failure_us,
-            due_us: now_us.saturating_add(BACK_OFF_MEASURED_AFTER_US),
-        });
-        let (route_name, variant) = (Arc::clone(&decision.route), decision.canary.clone());
+        // After a cut the canary goes on with less, so there is no last request to wait for.
+        if step.state.record.cord.is_some() {
+            split.back_off = Some(BackOff::Measuring {
+                slot,
+                deciding_failure_us: self.shards.totals(slot).last_failure_us,
+                due_us: now_us.saturating_add(BACK_OFF_MEASURED_AFTER_US),
+            });
+        }
+        warn!(route = %decision.route, variant = decision.canary.as_deref(), from = %decision.before,
+            to = %decision.after, reason = %decision.why, "{sentence}");
         self.routes.touch(route);
         self.lower(vec![(route, step.state, decision)]);
-        warn!(route = %route_name, variant = variant.as_deref(), from = %weight, to = "0%", reason = %why,
-            "{sentence}");
     }
 
     /// Told to watch only: one decision for each finding, and nothing changes.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Weight;
 use crate::store::record::Cord;
@@ -37,8 +38,37 @@ pub struct CanaryView {
     pub effective: Weight,
     /// What the file declares, if a live decision differs from it.
     pub file_aim: Weight,
+    /// `None`: no strikes.
+    pub back_off: Option<BackOffView>,
     pub verdict: VerdictView,
     pub window: WindowView,
+}
+
+/// A canary whose ceiling was cut, and that may climb back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BackOffView {
+    pub strikes: u32,
+    /// The cord is pulled at this one; `None`: the file no longer says back off.
+    pub strikes_max: Option<u32>,
+    pub next: NextStep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextStep {
+    /// Up, when this has passed.
+    Up(Duration),
+    /// The aim is reached: the strikes are forgotten when this has passed.
+    Forgotten(Duration),
+    /// While the cord is pulled nobody climbs.
+    Cord,
+    /// The file no longer says back off, so there is no ladder.
+    NoLadder,
+    /// It would be due, but the odds are such that nothing should rise.
+    Odds,
+    /// It would be due, but no request has shown that the canary is well.
+    Requests,
+    /// It would be due, but could not be stored.
+    Store,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,6 +143,48 @@ pub struct EndpointView {
     pub healthy: Option<bool>,
     /// Left out because it failed requests.
     pub ejected: bool,
+}
+
+impl BackOffView {
+    /// `strike 1 of 3; next step up in 9 min`
+    pub fn sentence(&self) -> String {
+        let strikes = match (self.strikes, self.strikes_max) {
+            (count, Some(max)) => format!("strike {count} of {max}"),
+            (count, None) => format!("strike {count}"),
+        };
+        let next = match self.next {
+            NextStep::Up(wait) => format!("next step up in {}", about(wait)),
+            NextStep::Forgotten(wait) => format!("at its aim; forgotten in {}", about(wait)),
+            NextStep::Cord => "no step up while the cord is pulled".to_owned(),
+            NextStep::NoLadder => {
+                "no step up, for on_unhealthy is not \"back-off\"; a reset of the cord lifts the ceiling"
+                    .to_owned()
+            }
+            NextStep::Odds => "the next step up waits for better odds".to_owned(),
+            NextStep::Requests => "the next step up waits for requests to judge by".to_owned(),
+            NextStep::Store => "the next step up waits for the store".to_owned(),
+        };
+        format!("{strikes}; {next}")
+    }
+
+    /// `None`: nobody can say.
+    pub fn next_step(&self) -> Option<Duration> {
+        match self.next {
+            NextStep::Up(wait) | NextStep::Forgotten(wait) => Some(wait),
+            _ => None,
+        }
+    }
+}
+
+/// `9 min`: rounded up, in the largest unit of which there are two.
+fn about(span: Duration) -> String {
+    let seconds = span.as_millis().div_ceil(1_000);
+    for (unit, each) in [("h", 3_600), ("min", 60)] {
+        if seconds >= 2 * each {
+            return format!("{} {unit}", seconds.div_ceil(each));
+        }
+    }
+    format!("{seconds} s")
 }
 
 impl WindowView {

@@ -62,15 +62,16 @@ impl Controller {
 
     fn canary_views(&self, split: &SplitLive) -> Vec<CanaryView> {
         let record = &split.state.record;
-        let pairs = record.canaries.iter().zip(&split.canaries);
+        let pairs = record.canaries.iter().zip(&split.canaries).enumerate();
         pairs
-            .map(|(canary, live)| CanaryView {
+            .map(|(at, (canary, live))| CanaryView {
                 name: Arc::clone(&canary.name),
                 upstream: Arc::clone(&canary.role.upstream),
                 aim: canary.aim,
                 ceiling: canary.ceiling,
                 effective: effective(record, canary),
                 file_aim: canary.file_aim,
+                back_off: self.back_off_view(split, at),
                 verdict: verdict(split, live),
                 window: self.windows.view(live.watched.slot, &self.shards),
             })

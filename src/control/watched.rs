@@ -6,6 +6,7 @@ use crate::metrics::judged::Seen;
 use crate::metrics::{Shards, SlotId, SlotTotals};
 use crate::routing::harm::HarmBudget;
 
+use super::climbing::Rung;
 use super::routes::SplitLive;
 use super::state::effective;
 
@@ -31,6 +32,10 @@ pub(super) struct CanaryLive {
     pub(super) harm: Option<HarmBudget>,
     /// That it is used up has been recorded; not again until there is a fresh one.
     pub(super) harm_recorded: bool,
+    /// Where it stands since its ceiling moved; `None`: it has no strikes, or nobody has looked yet.
+    pub(super) rung: Option<Rung>,
+    /// Until then its guard hears nothing of it: see [`SplitLive::settle`].
+    pub(super) settles_until_us: u64,
 }
 
 /// Room for what one tick reads, used again and again.
@@ -47,6 +52,11 @@ impl Watched {
         watched.counts(shards);
         watched.detail(shards, &mut Detail::default());
         watched
+    }
+
+    /// Requests by lot that have ended, as far as they have been seen.
+    pub(super) fn requests(&self) -> u64 {
+        self.counts.requests
     }
 
     /// What came since the last call.
@@ -81,6 +91,8 @@ impl CanaryLive {
             recorded: false,
             harm: None,
             harm_recorded: false,
+            rung: None,
+            settles_until_us: 0,
         }
     }
 
@@ -104,19 +116,23 @@ impl SplitLive {
         counts.extend(self.canaries.iter_mut().map(|live| live.watched.counts(shards)));
         for (live, canary) in self.canaries.iter_mut().zip(counts.iter()) {
             let other = live.compared_with.map_or(stable, |baseline| counts[baseline]);
-            live.guard.call(step.us, *canary, other);
+            let canary = if now_us < live.settles_until_us { Counts::default() } else { *canary };
+            live.guard.call(step.us, canary, other);
         }
         if step.tick_is_over {
-            self.judge_tick(shards, details);
+            self.judge_tick(now_us, shards, details);
         }
     }
 
-    fn judge_tick(&mut self, shards: &Shards, details: &mut Details) {
+    fn judge_tick(&mut self, now_us: u64, shards: &Shards, details: &mut Details) {
         let Details { stable, canaries, .. } = details;
         canaries.resize_with(canaries.len().max(self.canaries.len()), Detail::default);
         self.stable.detail(shards, stable);
         for (live, detail) in self.canaries.iter_mut().zip(canaries.iter_mut()) {
             live.watched.detail(shards, detail);
+            if now_us < live.settles_until_us {
+                detail.clear();
+            }
         }
         for (at, live) in self.canaries.iter_mut().enumerate() {
             let other = live.compared_with.map_or(&*stable, |baseline| &canaries[baseline]);

@@ -31,6 +31,17 @@ pub struct CanaryRecord {
     pub file_aim: Weight,
     pub aim: Weight,
     pub ceiling: Weight,
+    /// `None`: the immune system has nothing against it, or has given it up with the cord.
+    pub strikes: Option<Strikes>,
+}
+
+/// How often the immune system has cut the ceiling, while it lets the canary climb back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strikes {
+    /// At least 1.
+    pub count: u32,
+    /// When the ceiling moved last, down or up.
+    pub since_ms: i64,
 }
 
 /// A pulled cord.
@@ -69,8 +80,10 @@ pub struct Decision {
 pub enum Action {
     /// A person or the file set the aim.
     Weight,
-    /// The immune system lowered the ceiling and pulled the cord.
+    /// The immune system lowered the ceiling; if to 0, it pulled the cord.
     BackOff,
+    /// The immune system raised a ceiling that it had lowered.
+    Raise,
     /// The immune system would have, but was told to watch.
     Watch,
     CordPull,
@@ -80,13 +93,14 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Self; 6] =
-        [Self::Weight, Self::BackOff, Self::Watch, Self::CordPull, Self::CordReset, Self::Role];
+    pub const ALL: [Self; 7] =
+        [Self::Weight, Self::BackOff, Self::Raise, Self::Watch, Self::CordPull, Self::CordReset, Self::Role];
 
     pub fn label(self) -> &'static str {
         match self {
             Self::Weight => "weight",
             Self::BackOff => "back_off",
+            Self::Raise => "raise",
             Self::Watch => "watch",
             Self::CordPull => "cord_pull",
             Self::CordReset => "cord_reset",

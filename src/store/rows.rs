@@ -10,7 +10,7 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use super::StoreError;
-use super::record::{Action, CanaryRecord, Cord, Decision, Role, RouteRecord};
+use super::record::{Action, CanaryRecord, Cord, Decision, Role, RouteRecord, Strikes};
 use crate::config::Weight;
 
 /// Without its canaries and cord, which are rows of their own.
@@ -29,7 +29,21 @@ pub(super) fn canary(fields: &Fields<'_>) -> Result<CanaryRecord, StoreError> {
         file_aim: fields.weight("file_aim_ppm")?,
         aim: fields.weight("aim_ppm")?,
         ceiling: fields.weight("ceiling_ppm")?,
+        strikes: strikes(fields)?,
     })
+}
+
+fn strikes(fields: &Fields<'_>) -> Result<Option<Strikes>, StoreError> {
+    let (count, since_ms) = (fields.integer("strikes")?, fields.integer_or_null("strikes_since_ms")?);
+    match (u32::try_from(count), since_ms) {
+        (Ok(0), None) => Ok(None),
+        (Ok(count), Some(since_ms)) if count > 0 => Ok(Some(Strikes { count, since_ms })),
+        _ => Err(fields.corrupt(
+            "strikes",
+            &format!("{count} with a time of {since_ms:?}"),
+            "0 without a time or 1 to 4294967295 with one",
+        )),
+    }
 }
 
 pub(super) fn cord(fields: &Fields<'_>) -> Result<Cord, StoreError> {
@@ -84,8 +98,13 @@ impl<'a> Fields<'a> {
     }
 
     fn integer(&self, column: &'static str) -> Result<i64, StoreError> {
+        self.integer_or_null(column)?.ok_or_else(|| self.corrupt(column, "NULL", "an integer"))
+    }
+
+    fn integer_or_null(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
         match self.value(column)? {
-            ValueRef::Integer(integer) => Ok(integer),
+            ValueRef::Null => Ok(None),
+            ValueRef::Integer(integer) => Ok(Some(integer)),
             other => Err(self.corrupt(column, &other.data_type().to_string(), "an integer")),
         }
     }

@@ -25,7 +25,9 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const APPLICATION_ID: i64 = 0x416e_646e;
 
 /// Each is run once, in one transaction with the new `user_version`. Append; never change one that was released.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [FIRST, STRIKES];
+
+const FIRST: &str = "
 CREATE TABLE route (
     route                TEXT NOT NULL PRIMARY KEY,
     stable_file_upstream TEXT NOT NULL, -- what the configuration file last said
@@ -74,10 +76,18 @@ CREATE TRIGGER decision_is_append_only BEFORE UPDATE ON decision
 BEGIN
     SELECT RAISE(ABORT, 'the record of decisions is append-only: no row of it may be changed');
 END;
-"];
+";
+
+/// Of `on_unhealthy = "back-off"`.
+const STRIKES: &str = "
+ALTER TABLE canary ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0
+    CHECK (strikes BETWEEN 0 AND 4294967295);
+ALTER TABLE canary ADD COLUMN strikes_since_ms INTEGER -- when the ceiling moved last; since 1970-01-01T00:00:00Z
+    CHECK ((strikes_since_ms IS NULL) = (strikes = 0));
+";
 
 const SAVE_ROUTE: &str = "INSERT INTO route VALUES (?1, ?2, ?3)";
-const SAVE_CANARY: &str = "INSERT INTO canary VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const SAVE_CANARY: &str = "INSERT INTO canary VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const SAVE_CORD: &str = "INSERT INTO cord VALUES (?1, ?2, ?3, ?4, ?5)";
 const SAVE_DECISION: &str = "
     INSERT INTO decision (id, at_ms, route, canary, action, by, why, before_ppm, after_ppm, evidence)
@@ -299,6 +309,8 @@ fn replace_route(transaction: &Transaction<'_>, record: &RouteRecord) -> rusqlit
             canary.file_aim.ppm(),
             canary.aim.ppm(),
             canary.ceiling.ppm(),
+            canary.strikes.map_or(0, |strikes| strikes.count),
+            canary.strikes.map(|strikes| strikes.since_ms),
         ])?;
     }
     if let Some(cord) = &record.cord {

@@ -57,6 +57,7 @@ fn status_is_a_table_with_the_cord_below_its_route() {
 #[test]
 fn status_of_one_route_gives_the_reasons() {
     let text = check(&["status", "shop"], 0, "  canary: undecided: 2 of 50 failed\n", "");
+    assert!(text.contains("  canary: strike 1 of 3; next step up in 9 min\n"), "{text}");
     assert!(text.contains("the file declares 1%, the aim was set to 5%"), "{text}");
     check(&["status", "nope"], 1, "", "No such route: route \"nope\" does not exist; there are \"shop\"");
     check(&["status", "a/b ?"], 1, "", "route \"a/b ?\" does not exist");

@@ -14,12 +14,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use andon::admin::{self, Phase};
 use andon::config::Weight;
 use andon::control::command::{Command, Handle, PullCord, Refusal, ReloadReport, SetWeight};
 use andon::control::view::{
-    CanaryView, RouteView, SignalView, StableView, VerdictKind, VerdictView, WindowView,
+    BackOffView, CanaryView, NextStep, RouteView, SignalView, StableView, VerdictKind, VerdictView, WindowView,
 };
 use andon::store::record::{Action, Cord, Decision, DecisionFilter};
 use tokio::net::TcpListener;
@@ -192,6 +193,11 @@ fn routes() -> Vec<RouteView> {
 
 fn canary(name: &str) -> CanaryView {
     CanaryView {
+        back_off: Some(BackOffView {
+            strikes: 1,
+            strikes_max: Some(3),
+            next: NextStep::Up(Duration::from_secs(530)),
+        }),
         name: name.into(),
         upstream: "v2".into(),
         aim: weight("5%"),

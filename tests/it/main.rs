@@ -18,6 +18,8 @@ mod units;
 #[cfg(test)]
 mod access_log;
 #[cfg(test)]
+mod back_off;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod departures;

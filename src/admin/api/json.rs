@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Weight;
 use crate::control::command::ReloadReport;
-use crate::control::view::{CanaryView, RouteView, SignalView, StableView, VerdictView, WindowView};
+use crate::control::view::{
+    BackOffView, CanaryView, RouteView, SignalView, StableView, VerdictView, WindowView,
+};
 use crate::store::record::{Cord, Decision};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,8 +61,20 @@ pub struct CanaryJson {
     pub effective_ppm: u32,
     pub file_aim: String,
     pub file_aim_ppm: u32,
+    /// `null`: the ceiling was not cut.
+    #[serde(default)]
+    pub back_off: Option<BackOffJson>,
     pub verdict: VerdictJson,
     pub window: WindowJson,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BackOffJson {
+    pub strikes: u32,
+    pub strikes_max: Option<u32>,
+    /// `null`: it waits for something else than time, which `sentence` says.
+    pub next_step_seconds: Option<f64>,
+    pub sentence: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -197,8 +211,20 @@ impl From<&CanaryView> for CanaryJson {
             effective_ppm,
             file_aim,
             file_aim_ppm,
+            back_off: view.back_off.as_ref().map(BackOffJson::from),
             verdict: VerdictJson::from(&view.verdict),
             window: WindowJson::from(&view.window),
+        }
+    }
+}
+
+impl From<&BackOffView> for BackOffJson {
+    fn from(view: &BackOffView) -> Self {
+        Self {
+            strikes: view.strikes,
+            strikes_max: view.strikes_max,
+            next_step_seconds: view.next_step().map(|wait| wait.as_secs_f64()),
+            sentence: view.sentence(),
         }
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::merge::{Surroundings, merge};
 use super::super::testing;
 use super::*;
-use crate::config;
+use crate::config::{self, BackOff};
 use crate::store::record::Role;
 
 fn weight(text: &str) -> Weight {
@@ -22,7 +22,14 @@ fn role(upstream: &str) -> Role {
 
 fn canary(name: &str, aim: &str) -> CanaryRecord {
     let aim = weight(aim);
-    CanaryRecord { name: name.into(), role: role("v2"), file_aim: aim, aim, ceiling: Weight::WHOLE }
+    CanaryRecord {
+        name: name.into(),
+        role: role("v2"),
+        file_aim: aim,
+        aim,
+        ceiling: Weight::WHOLE,
+        strikes: None,
+    }
 }
 
 fn state(canaries: Vec<CanaryRecord>) -> RouteState {
@@ -150,6 +157,8 @@ enum Operation {
     Pull,
     Reset,
     BackOff(usize),
+    Cut(usize),
+    StepUp(usize),
     File(Vec<u32>),
 }
 
@@ -158,7 +167,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => (0..3usize, 0..=WHOLE_PPM).prop_map(|(canary, ppm)| Operation::Weight(canary, ppm)),
         1 => Just(Operation::Pull),
         2 => Just(Operation::Reset),
-        2 => (0..3usize).prop_map(Operation::BackOff),
+        1 => (0..3usize).prop_map(Operation::BackOff),
+        3 => (0..3usize).prop_map(Operation::Cut),
+        4 => (0..3usize).prop_map(Operation::StepUp),
         2 => prop::collection::vec(0..=WHOLE_PPM / 3, 1..=3).prop_map(Operation::File),
     ]
 }
@@ -188,7 +199,13 @@ fn apply(state: &RouteState, operation: &Operation) -> Option<RouteState> {
         Operation::BackOff(canary) if *canary < state.record.canaries.len() => {
             Some(state.back_off(*canary, &by, Value::Null, stamp()).state)
         }
-        Operation::BackOff(_) => None,
+        Operation::Cut(canary) if *canary < state.record.canaries.len() => {
+            Some(state.cut(*canary, &BackOff::default(), "bad", json!({}), stamp()).state)
+        }
+        Operation::StepUp(canary) if *canary < state.record.canaries.len() => {
+            Some(state.step_up(*canary, &BackOff::default(), stamp()).state)
+        }
+        Operation::BackOff(_) | Operation::Cut(_) | Operation::StepUp(_) => None,
         Operation::File(shares_ppm) => {
             let around = Surroundings { upstream_exists: &|_| true, stamp: &stamp };
             let merged = merge(Some(&state.record), &file(shares_ppm), &around)?;
@@ -203,9 +220,19 @@ fn must_hold(before: &RouteState, operation: &Operation, after: &RouteState) {
     for (canary, share) in record.canaries.iter().zip(after.shares()) {
         assert!(share.effective <= canary.aim.min(canary.ceiling));
         assert!(record.cord.is_none() || (share.effective.is_zero() && !share.open));
+        assert!(canary.strikes.is_none() || !canary.ceiling.is_zero(), "who is aborted has no ladder");
+        let is_lowered = canary.ceiling < Weight::WHOLE;
+        assert!(!is_lowered || record.cord.is_some() || canary.strikes.is_some(), "who is cut can climb");
     }
-    if matches!(operation, Operation::BackOff(_) | Operation::Pull) {
+    if matches!(operation, Operation::BackOff(_) | Operation::Cut(_) | Operation::Pull) {
         assert_eq!(classify(Some(&before.record), record), Direction::Lowering);
+    }
+    if let Operation::StepUp(climbs) = operation {
+        for (at, (was, is)) in before.record.canaries.iter().zip(&record.canaries).enumerate() {
+            assert_eq!(was.aim, is.aim);
+            let rose = is.ceiling > was.ceiling;
+            assert!(!rose || (at == *climbs && was.strikes.is_some() && before.record.cord.is_none()));
+        }
     }
     if matches!(operation, Operation::File(_)) {
         assert_eq!(before.record.cord, record.cord, "a file does not touch cords");

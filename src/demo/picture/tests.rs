@@ -46,6 +46,7 @@ fn bad_canary() -> Scene {
     let weight = |text| Weight::parse(text).unwrap();
     let verdict = verdict(VerdictKind::Undecided, UNDECIDED, 14.2);
     let canary = CanaryView {
+        back_off: None,
         name: "canary".into(),
         upstream: "shop-v2".into(),
         aim: weight("25%"),

@@ -54,6 +54,7 @@ fn canary(name: &str, aim: u32) -> CanaryRecord {
         file_aim: ppm(50_000),
         aim: ppm(aim),
         ceiling: Weight::WHOLE,
+        strikes: None,
     }
 }
 
@@ -133,14 +134,17 @@ fn any_role() -> impl Strategy<Value = Role> {
 }
 
 fn any_record() -> impl Strategy<Value = RouteRecord> {
-    let canary = (any_role(), any_weight(), any_weight(), any_weight());
+    let strikes = (1..=u32::MAX, any::<i64>()).prop_map(|(count, since_ms)| Strikes { count, since_ms });
+    let strikes = proptest::option::of(strikes);
+    let canary = (any_role(), any_weight(), any_weight(), any_weight(), strikes);
     let cord = (any_text(), any_text(), any::<i64>(), any_text())
         .prop_map(|(by, why, at_ms, decision)| Cord { by, why, at_ms, decision });
     (any_text(), any_role(), btree_map(any_text(), canary, 0..4), proptest::option::of(cord)).prop_map(
         |(route, stable, canaries, cord)| {
-            let canaries = canaries.into_iter().rev().map(|(name, (role, file_aim, aim, ceiling))| {
-                CanaryRecord { name, role, file_aim, aim, ceiling }
-            });
+            let canaries =
+                canaries.into_iter().rev().map(|(name, (role, file_aim, aim, ceiling, strikes))| {
+                    CanaryRecord { name, role, file_aim, aim, ceiling, strikes }
+                });
             RouteRecord { route, stable, canaries: canaries.collect(), cord }
         },
     )
@@ -219,6 +223,36 @@ fn all_changes_of_a_save_are_kept_or_none() {
     assert_eq!(ids(&database.decisions(&filter(10)).unwrap()), ["d-1"]);
     drop(database);
     assert_eq!(self::database(&path).1, [record("shop", 1)]);
+}
+
+#[test]
+fn a_file_from_before_there_were_strikes_has_none() {
+    let (_directory, path) = directory();
+    let (mut database, _) = database(&path);
+    database.save(&[change("shop", 7, "d-1")]).unwrap();
+    database.close().unwrap();
+    sqlite3(&path)
+        .execute_batch(
+            "ALTER TABLE canary DROP COLUMN strikes_since_ms; ALTER TABLE canary DROP COLUMN strikes;
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    assert_eq!(self::database(&path).1, [record("shop", 7)]);
+}
+
+#[test]
+fn strikes_without_a_time_are_neither_written_nor_read() {
+    let (_directory, path) = directory();
+    let (mut database, _) = database(&path);
+    database.save(&[change("shop", 7, "d-1")]).unwrap();
+    drop(database);
+    let other = sqlite3(&path);
+    for strikes in ["1", "-1", "4294967296"] {
+        assert!(other.execute(&format!("UPDATE canary SET strikes = {strikes}"), []).is_err(), "{strikes}");
+    }
+    other.execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE canary SET strikes = 1;").unwrap();
+    let error = Database::open(&place(&path), BUSY_TIMEOUT).err().unwrap().to_string();
+    assert!(error.contains("canary.strikes"), "{error}");
 }
 
 #[test]
