@@ -25,6 +25,8 @@ mod early;
 #[cfg(test)]
 mod endpoints;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod forwarding;
