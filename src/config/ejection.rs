@@ -14,7 +14,7 @@ const HOLD: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::fr
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ejection {
-    /// So many one after another: answers of 500 or above, connection errors, timeouts.
+    /// So many one after another: answers of 500 or above or what a rule calls failure, connection errors, timeouts.
     pub failures: u32,
     /// The first time for so long, the second time twice, and so on.
     pub hold: Duration,

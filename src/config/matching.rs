@@ -3,7 +3,7 @@
 //! Everything is brought to one written form here, so that routing compares bytes and two routes that say the
 //! same thing can be told.
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use regex::{Regex, RegexBuilder};
 
 use super::reader::{Section, Value, Wrong};
@@ -65,6 +65,14 @@ impl PartialEq for PathPattern {
 pub struct HeaderMatch {
     pub name: HeaderName,
     pub value: Option<HeaderValue>,
+}
+
+impl HeaderMatch {
+    /// One of the header's lines has the value wanted.
+    pub fn is_in(&self, headers: &HeaderMap) -> bool {
+        let mut found = headers.get_all(&self.name).iter();
+        found.any(|value| self.value.as_ref().is_none_or(|wanted| wanted == value))
+    }
 }
 
 /// Lists of one route.

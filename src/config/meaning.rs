@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use toml::de::DeValue;
 
 use super::judge::{self, EventTerms, Mode};
@@ -65,7 +65,7 @@ impl FailureRule {
 pub enum CountsAs {
     Failure,
     Success,
-    /// No evidence at all, as if the client had left.
+    /// No evidence at all, as if the client had left. The outcome is what the status says, since users met it.
     Nothing,
 }
 
@@ -81,6 +81,11 @@ pub struct Event {
 impl Event {
     /// Each costs a counter in every variant.
     pub const EVENTS_MAX: usize = 4;
+
+    /// Of an answer to a request that it is about.
+    pub fn is(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        self.statuses.contains(status) && self.header.as_ref().is_none_or(|wanted| wanted.is_in(headers))
+    }
 }
 
 /// Statuses from 200 to 599.

@@ -1,7 +1,8 @@
 //! The evidence: what one worker counts of one (route, variant) for the immune system alone.
 //!
-//! Only requests assigned by lot, only first attempts, only outcomes that are the upstream's doing or nobody's. Whoever
-//! counts here has made sure of that; here it is only counted. As everywhere in a shard the worker is the only writer, and a
+//! Only requests assigned by lot, only first attempts, only outcomes that are the upstream's doing or nobody's, and no answer
+//! that a rule of the operator's calls none. Whoever counts here has made sure of that; here it is only counted. An event is
+//! counted with the request that led to it or not at all, so that there are never more of them than requests. As everywhere in a shard the worker is the only writer, and a
 //! part is written after its whole: a reader that reads parts first never sees more failures than requests.
 
 use std::sync::OnceLock;
@@ -60,6 +61,13 @@ impl Judged {
                 self.failed.add(1);
                 self.connect_errors.add(1);
             }
+        }
+    }
+
+    /// A bit for each. Of a request that was counted.
+    pub fn count_events(&self, events: u8) {
+        for (at, event) in self.events.iter().enumerate() {
+            event.add(u64::from(events >> at & 1));
         }
     }
 

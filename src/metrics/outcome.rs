@@ -8,9 +8,9 @@ use std::fmt;
 /// Each request in flight ends in exactly one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Answered to the end with a status below 500.
+    /// Answered to the end with a status below 500, or as a rule of the route's `failures` calls a success.
     Success,
-    /// Answered to the end with a status of 500 or above.
+    /// Answered to the end with a status of 500 or above, or as such a rule calls a failure; of gRPC the code says it.
     ServerError,
     /// No connection: refused or unreachable.
     ConnectError,

@@ -99,6 +99,7 @@ pub(super) async fn exchange(
             let switched = websocket.filter(|asked| agrees(&response, &connection, asked));
             return Ok(Exchanged { response, connection, switched });
         };
+        let answered = result.as_ref().ok().map(|(response, _)| response.status());
         // With its connection: nothing of this answer may be read by anybody.
         drop(result);
         request = match again {
@@ -106,7 +107,7 @@ pub(super) async fn exchange(
             Again::Sent(head) => spare.request(head).ok_or(ProxyError::Reset(None))?,
         };
         match next {
-            Next::Rescue(fallback) => record.rescue(outcome, fallback),
+            Next::Rescue(fallback) => record.rescue(outcome, answered, fallback),
             Next::Retry(pause) => {
                 retries += 1;
                 record.retry(outcome);

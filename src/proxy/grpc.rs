@@ -16,13 +16,18 @@ const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const TIMEOUT_DIGITS_MAX: usize = 8;
 pub(super) const DEADLINE_EXCEEDED: HeaderValue = HeaderValue::from_static("4");
 
+const UNKNOWN: u8 = 2;
+
+/// How a call ended. A code that cannot be read is UNKNOWN to every client, and so is one that is missing.
+pub(super) fn code(headers: &HeaderMap) -> u8 {
+    let code = headers.get(STATUS).and_then(|value| value.to_str().ok());
+    code.and_then(|code| code.parse().ok()).unwrap_or(UNKNOWN)
+}
+
 /// Whether a call that ended so is the server's failure: the codes that OpenTelemetry's conventions call errors of a
-/// server span (UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS). One that cannot be read
-/// is UNKNOWN to every client, and so is one that is missing.
-pub(super) fn is_failure(headers: &HeaderMap) -> bool {
-    let code =
-        headers.get(STATUS).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<u8>().ok());
-    code.is_none_or(|code| matches!(code, 2 | 4 | 12 | 13 | 14 | 15) || code > 16)
+/// server span (UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS), and those that nobody knows.
+pub(super) fn is_failure(code: u8) -> bool {
+    matches!(code, UNKNOWN | 4 | 12 | 13 | 14 | 15) || code > 16
 }
 
 /// How long the client waits for the call, if it says so in a way that can be read. The wait for the head ends with
@@ -92,12 +97,12 @@ mod tests {
     #[test]
     fn only_the_servers_own_codes_are_its_failures() {
         for code in [0, 1, 3, 5, 6, 7, 8, 9, 10, 11, 16] {
-            assert!(!is_failure(&ended_with(&code.to_string())), "{code}");
+            assert!(!is_failure(super::code(&ended_with(&code.to_string()))), "{code}");
         }
         for code in ["2", "4", "12", "13", "14", "15", "17", "", "x", "-1", "256"] {
-            assert!(is_failure(&ended_with(code)), "{code}");
+            assert!(is_failure(super::code(&ended_with(code))), "{code}");
         }
-        assert!(is_failure(&HeaderMap::new()), "no status at all");
+        assert!(is_failure(code(&HeaderMap::new())), "no status at all");
     }
 
     #[test]

@@ -17,11 +17,12 @@ use super::no_endpoint;
 use super::retry::Kind;
 use super::worker::Worker;
 use super::{grpc, headers};
+use crate::config::CountsAs;
 use crate::metrics::judged::Evidence;
 use crate::metrics::shard::Finish;
 use crate::metrics::{Blame, Outcome};
 use crate::routing::harm::Seat;
-use crate::routing::{Decision, Fallback, Holds};
+use crate::routing::{Answered, Decision, Fallback, Holds, Meant};
 
 /// What the record says of a client that left before it was answered (nginx's convention).
 pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -35,13 +36,17 @@ pub(super) struct Record {
     started: Instant,
     head_us: Option<u64>,
     code: Option<u16>,
-    /// Of a gRPC call: whether its status is a failure, as far as is known.
-    failed_call: Option<bool>,
+    /// Of a gRPC call, as far as is known.
+    call: Option<u8>,
+    /// What the route's own rules say of the answer. `None`: none of them is about this request.
+    meant: Option<Meant>,
+    /// Which events the answer is, a bit for each.
+    events: u8,
     /// When the body had passed, if it did.
     ended: Option<Instant>,
     counted: bool,
     /// What the first attempt came to, if there was another.
-    first: Option<Outcome>,
+    first: Option<First>,
     /// Stable has taken over.
     rescued: bool,
     /// Set when the end is known; a drop without it means that the client, or the drain, cut the request.
@@ -53,10 +58,27 @@ pub(super) struct Record {
     line: Option<Box<Line>>,
 }
 
+/// An attempt that another one followed.
+#[derive(Clone, Copy)]
+struct First {
+    /// Why another one followed.
+    failed: Outcome,
+    /// What a rule says of its answer.
+    counts_as: Option<CountsAs>,
+}
+
+impl First {
+    /// A status that `rescue` repairs and a rule calls a success is repaired, and a success.
+    fn outcome(self) -> Outcome {
+        if self.counts_as == Some(CountsAs::Success) { Outcome::Success } else { self.failed }
+    }
+}
+
 impl Record {
     pub(super) fn start(
         worker: &Rc<Worker>,
         (decision, holds): (Decision, Holds),
+        meant: Option<Meant>,
         started: Instant,
         line: Option<Box<Line>>,
     ) -> Self {
@@ -71,7 +93,9 @@ impl Record {
             started,
             head_us: None,
             code: None,
-            failed_call: None,
+            call: None,
+            meant,
+            events: 0,
             ended: None,
             counted: false,
             first: None,
@@ -109,20 +133,21 @@ impl Record {
     /// The attempt failed with `outcome`, and another endpoint of the same upstream is tried.
     pub(super) fn retry(&mut self, outcome: Outcome) {
         self.worker.shard.slot(self.decision.slot).retries.add(1);
-        self.serve_by(self.decision.elsewhere(), outcome);
+        self.serve_by(self.decision.elsewhere(), First { failed: outcome, counts_as: None });
     }
 
-    /// The attempt failed with `outcome`, and stable takes over.
-    pub(super) fn rescue(&mut self, outcome: Outcome, fallback: Fallback) {
+    /// The attempt failed with `outcome`, be it by the status of its answer, and stable takes over.
+    pub(super) fn rescue(&mut self, outcome: Outcome, answered: Option<StatusCode>, fallback: Fallback) {
+        let counts_as = answered.and_then(|status| self.meant.as_ref()?.counts_as(Answered::Status(status)));
         self.rescued = true;
         self.seat = None;
         self.holds.limit = self.holds.fallback_limit.take();
-        self.serve_by(self.decision.rescued(fallback), outcome);
+        self.serve_by(self.decision.rescued(fallback), First { failed: outcome, counts_as });
     }
 
-    fn serve_by(&mut self, decision: Decision, failed: Outcome) {
-        self.first.get_or_insert(failed);
-        no_endpoint::count(&self.worker, self.decision.endpoint.id, failed);
+    fn serve_by(&mut self, decision: Decision, attempt: First) {
+        self.first.get_or_insert(attempt);
+        no_endpoint::count(&self.worker, self.decision.endpoint.id, attempt.outcome());
         self.worker.pools.leave(self.decision.endpoint.id);
         self.worker.pools.enter(decision.endpoint.id);
         self.decision = decision;
@@ -134,14 +159,17 @@ impl Record {
         self.code = Some(response.status().as_u16());
         if headers::is_grpc(response.headers()) {
             // Until the trailers are here, unless the head is all there is.
-            self.failed_call = Some(grpc::is_failure(response.headers()));
+            self.call = Some(grpc::code(response.headers()));
+        }
+        if let Some(meant) = self.meant.as_ref().filter(|_| self.first.is_none()) {
+            self.events = meant.events(response.status(), response.headers());
         }
     }
 
     /// What stands behind the response body.
     pub(super) fn trailers(&mut self, trailers: &HeaderMap) {
-        if self.failed_call.is_some() {
-            self.failed_call = Some(grpc::is_failure(trailers));
+        if self.call.is_some() {
+            self.call = Some(grpc::code(trailers));
         }
     }
 
@@ -155,11 +183,10 @@ impl Record {
     pub(super) fn complete(&mut self) -> Instant {
         let now = clock::now();
         self.ended = Some(now);
-        self.outcome = Some(if self.answered_with_error() || self.failed_call == Some(true) {
-            Outcome::ServerError
-        } else {
-            Outcome::Success
-        });
+        let is_failure = self.is_failure_by_rule();
+        let is_failure = is_failure
+            .unwrap_or_else(|| self.answered_with_error() || self.call.is_some_and(grpc::is_failure));
+        self.outcome = Some(if is_failure { Outcome::ServerError } else { Outcome::Success });
         now
     }
 
@@ -191,13 +218,42 @@ impl Record {
         }
     }
 
+    /// How the upstream answered. `None`: it did not.
+    fn answered(&self) -> Option<Answered> {
+        self.head_us?;
+        let status = StatusCode::from_u16(self.code?).ok()?;
+        Some(match self.call {
+            Some(code) if status == StatusCode::OK => Answered::Call { code },
+            _ => Answered::Status(status),
+        })
+    }
+
+    /// What a rule of the route says of the answer.
+    fn counts_as(&self) -> Option<CountsAs> {
+        self.meant.as_ref()?.counts_as(self.answered()?)
+    }
+
+    /// Whether a rule calls the answer a failure. `None`: its status says what it is.
+    fn is_failure_by_rule(&self) -> Option<bool> {
+        match self.counts_as()? {
+            CountsAs::Failure => Some(true),
+            CountsAs::Success => Some(false),
+            CountsAs::Nothing => None,
+        }
+    }
+
     fn answered_with_error(&self) -> bool {
         self.code.is_some_and(|code| code >= 500)
     }
 
-    /// Dropped without a known end. An error status already was the upstream's failure, whoever left afterwards.
+    /// Dropped without a known end. An error status already was the upstream's failure, whoever left afterwards; the
+    /// code of a call is not known before its end.
     fn cut(&self) -> Outcome {
-        if self.answered_with_error() {
+        let by_rule = match self.answered() {
+            Some(Answered::Status(_)) => self.is_failure_by_rule(),
+            Some(Answered::Call { .. }) | None => None,
+        };
+        if by_rule.unwrap_or_else(|| self.answered_with_error()) {
             Outcome::ServerError
         } else if self.worker.is_cut() {
             Outcome::Internal
@@ -216,16 +272,20 @@ impl Record {
         }
         let ended = self.outcome.unwrap_or_else(|| self.cut());
         self.settle(ended);
-        let outcome = self.first.unwrap_or(ended);
+        let (outcome, evidence) = self.evidence(ended);
         let now = self.ended.unwrap_or_else(clock::now);
         no_endpoint::count(&self.worker, self.decision.endpoint.id, ended);
-        self.worker.shard.slot(self.decision.slot).finish(&Finish {
+        let slot = self.worker.shard.slot(self.decision.slot);
+        slot.finish(&Finish {
             outcome,
             code: self.code.unwrap_or(CLIENT_CLOSED_REQUEST),
             duration_us: micros(self.started, now),
-            evidence: Evidence::of(outcome, self.head_us).filter(|_| self.decision.why.by_lot()),
+            evidence,
             now_us: micros(self.worker.epoch, now),
         });
+        if self.events != 0 && evidence.is_some() {
+            slot.judged.count_events(self.events);
+        }
         if outcome.blame() != Blame::Nobody {
             tracing::debug!(%outcome, why = ?self.decision.why, endpoint = %self.decision.endpoint.address, "request ended");
         }
@@ -233,6 +293,16 @@ impl Record {
 }
 
 impl Record {
+    /// What the first attempt came to, and what that says of the variant, if anything.
+    fn evidence(&self, ended: Outcome) -> (Outcome, Option<Evidence>) {
+        let (outcome, counts_as, head_us) = match self.first {
+            Some(first) => (first.outcome(), first.counts_as, None),
+            None => (ended, self.counts_as(), self.head_us),
+        };
+        let tells = self.decision.why.by_lot() && counts_as != Some(CountsAs::Nothing);
+        (outcome, if tells { Evidence::of(outcome, head_us) } else { None })
+    }
+
     fn log(&self, mut line: Box<Line>) {
         line.status = self.code.unwrap_or(CLIENT_CLOSED_REQUEST);
         line.bytes_up = self.bytes_up.as_ref().map_or(0, |bytes| bytes.get());
@@ -240,7 +310,7 @@ impl Record {
         line.head_us = self.head_us;
         line.total_us = micros(self.started, self.ended.unwrap_or_else(clock::now));
         line.why = Some(self.decision.why);
-        line.rescue = self.first.filter(|_| self.rescued);
+        line.rescue = self.first.filter(|_| self.rescued).map(|first| first.failed);
         line.endpoint = Some(self.decision.endpoint.address);
         line.end = End::Outcome(self.outcome.unwrap_or_else(|| self.cut()));
         self.worker.report(line);

@@ -39,7 +39,7 @@ use super::{clock, fault, forwarded, grpc, headers, no_endpoint, spans, target, 
 use crate::config::UpstreamProtocol;
 use crate::metrics::load::Pressure;
 use crate::metrics::shard::Refused;
-use crate::routing::{Answer, Decided, View};
+use crate::routing::{Answer, Decided, Meant, View};
 
 /// An upload that outlives the start of its answer may go on this long.
 const UPLOAD_AFTER_ANSWER_MAX: Duration = Duration::from_secs(3_600);
@@ -88,7 +88,7 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
     let view = view(downstream, &request);
     let mut line =
         (worker.access_log.is_some() || span.is_some()).then(|| Line::of(&request, view.client, span));
-    let mut policy = None;
+    let (mut policy, mut meant) = (None, None);
     let refuse = |reason, line, response| refused(worker, started, reason, line, response);
     if let Err(fault) = checked {
         let response = answer(fault.status(), &fault.to_string());
@@ -105,6 +105,7 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
             line.route = Route::of(snapshot, answer);
         }
         policy = Active::of(snapshot, answer, &view);
+        meant = Meant::of(snapshot, answer, &view);
     });
     let response = match answered {
         Answer::NoRoute => {
@@ -124,7 +125,7 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
                 // One that came by `Upgrade` is a plain request as well, and goes on as such.
                 websocket => websocket.filter(|_| decision.websocket),
             };
-            let record = Record::start(worker, (decision, holds), started, line);
+            let record = Record::start(worker, (decision, holds), meant, started, line);
             forward(downstream, request, websocket, record, policy.as_deref_mut()).await
         }
         Answer::Redirect(_) => refuse(Refused::Redirected, line, redirect(policy.as_deref(), request.uri())),

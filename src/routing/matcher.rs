@@ -115,14 +115,8 @@ impl Conditions {
 
     fn hold(&self, view: &View<'_>) -> bool {
         let method = self.methods.is_empty() || self.methods.contains(view.method);
-        method && self.headers.iter().all(|wanted| has(view, wanted))
+        method && self.headers.iter().all(|wanted| wanted.is_in(view.headers))
     }
-}
-
-/// One of the header's lines has the value wanted.
-fn has(view: &View<'_>, wanted: &HeaderMatch) -> bool {
-    let mut found = view.headers.get_all(&wanted.name).iter();
-    found.any(|value| wanted.value.as_ref().is_none_or(|wanted| wanted == value))
 }
 
 /// Routes that share host and path, the narrowest first.

@@ -21,6 +21,7 @@ use super::endpoint_ids::EndpointIds;
 use super::harm::{HarmBudget, Limit};
 use super::hash::Map;
 use super::matcher::{self, Index};
+use super::meaning::Meaning;
 use super::overrides::{self, Rule};
 use super::{Endpoint, Names, Timeouts, TlsId, Usable, View, paths, sticky};
 
@@ -57,6 +58,8 @@ pub struct Serving {
     pub websocket: bool,
     /// `None`: nobody answers for a canary.
     pub rescue: Option<Rescue>,
+    /// `None`: answers mean what their status says, and none is an event.
+    pub meaning: Option<Arc<Meaning>>,
 }
 
 #[derive(Debug)]
@@ -263,6 +266,7 @@ fn entry(
             salt: sticky::salt(&name, canaries.iter().map(|canary| &*canary.upstream)),
             websocket: route.upgrade.contains(&Upgrade::Websocket),
             rescue: route.guard.rescue,
+            meaning: Meaning::of(&route.guard),
         }),
         policy,
         name,

@@ -28,6 +28,8 @@ mod early;
 #[cfg(test)]
 mod endpoints;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod forwarding;
