@@ -29,6 +29,7 @@ mod reload;
 mod rig;
 mod routes;
 mod saving;
+mod self_test;
 #[cfg(test)]
 mod testing;
 mod ticks;

@@ -218,14 +218,16 @@ impl Record {
         self.settle(ended);
         let outcome = self.first.unwrap_or(ended);
         let now = self.ended.unwrap_or_else(clock::now);
+        let evidence = Evidence::of(outcome, self.head_us).filter(|_| self.decision.why.by_lot());
         no_endpoint::count(&self.worker, self.decision.endpoint.id, ended);
         self.worker.shard.slot(self.decision.slot).finish(&Finish {
             outcome,
             code: self.code.unwrap_or(CLIENT_CLOSED_REQUEST),
             duration_us: micros(self.started, now),
-            evidence: Evidence::of(outcome, self.head_us).filter(|_| self.decision.why.by_lot()),
+            evidence,
             now_us: micros(self.worker.epoch, now),
         });
+        self.worker.shard.count_phantom(self.decision.phantom, evidence);
         if outcome.blame() != Blame::Nobody {
             tracing::debug!(%outcome, why = ?self.decision.why, endpoint = %self.decision.endpoint.address, "request ended");
         }

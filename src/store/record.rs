@@ -77,11 +77,20 @@ pub enum Action {
     CordReset,
     /// Another upstream became stable or canary.
     Role,
+    /// The immune system found stable to be worse than itself.
+    SelfTest,
 }
 
 impl Action {
-    pub const ALL: [Self; 6] =
-        [Self::Weight, Self::BackOff, Self::Watch, Self::CordPull, Self::CordReset, Self::Role];
+    pub const ALL: [Self; 7] = [
+        Self::Weight,
+        Self::BackOff,
+        Self::Watch,
+        Self::CordPull,
+        Self::CordReset,
+        Self::Role,
+        Self::SelfTest,
+    ];
 
     pub fn label(self) -> &'static str {
         match self {
@@ -91,6 +100,7 @@ impl Action {
             Self::CordPull => "cord_pull",
             Self::CordReset => "cord_reset",
             Self::Role => "role",
+            Self::SelfTest => "self_test",
         }
     }
 

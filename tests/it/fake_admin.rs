@@ -176,6 +176,7 @@ fn routes() -> Vec<RouteView> {
         cord: None,
         stable: Some(StableView { upstream: "v1".into(), effective: weight("95%"), window: window(950, 0) }),
         canaries,
+        self_test: None,
     };
     let mut held = canary("canary");
     held.effective = Weight::ZERO;
