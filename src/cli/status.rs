@@ -8,7 +8,7 @@ use super::client::{Reply, segment};
 use super::format::{ago, clean, lines, rate, ratio, seconds, table};
 use super::remote::{Remote, name};
 use super::{Exit, Failure, output};
-use crate::admin::json::{CanaryJson, CordJson, RouteJson, RoutesJson, StableJson, WindowJson};
+use crate::admin::json::{CanaryJson, CordJson, RouteJson, RoutesJson, SelfTestJson, StableJson, WindowJson};
 use crate::config::Color;
 
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Some(route) => {
             let reply = admin.get(&format!("/api/v1/routes/{}", segment(route)))?;
             args.remote.show(&reply, |route: RouteJson| {
-                let reasons: String = route.canaries.iter().map(reason).collect();
+                let mut reasons: String = route.canaries.iter().map(reason).collect();
+                reasons.extend(route.self_test.as_ref().map(self_test));
                 overview(&[route], &reply, color) + &reasons
             })
         }
@@ -120,6 +121,15 @@ fn window(window: &WindowJson) -> [Cell; 5] {
 
 fn texts<const N: usize>(texts: [&str; N]) -> Vec<Cell> {
     texts.into_iter().map(Cell::new).collect()
+}
+
+/// What the immune system says of itself.
+fn self_test(test: &SelfTestJson) -> String {
+    let Some(reason) = &test.reason else {
+        return format!("  self-test: quiet, on {} of stable's requests\n", test.share);
+    };
+    let suspended = if test.suspended { "; its guard does not act until the cord is reset" } else { "" };
+    format!("  self-test: alarm: {}{suspended}\n", clean(reason))
 }
 
 /// The verdict with its numbers, how far it has climbed back, and what the file says if it says otherwise.

@@ -99,10 +99,10 @@ impl Controller {
         let mut owed = Vec::new();
         for (route, state, decision) in lowered {
             shares.push((route, state.shares()));
-            owed.push(Change { record: state.record.clone(), decision: Some(decision) });
             if let Some(split) = self.routes.split_mut(route) {
-                split.enter(state);
+                split.follow(&decision, state.clone());
             }
+            owed.push(Change { record: state.record, decision: Some(decision) });
         }
         self.publisher.update(shares);
         for change in owed {
@@ -148,7 +148,7 @@ impl Controller {
         }
         let shares = state.shares();
         if let Some(split) = self.routes.split_mut(route) {
-            split.enter(state);
+            split.follow(&decision, state);
         }
         self.publisher.update(vec![(route, shares)]);
         self.note(&decision);
@@ -169,8 +169,11 @@ impl Controller {
             }
             Ask::Reset(request, _) => {
                 let route = self.find_split(&request.route)?;
-                let state = &self.routes.split(route).ok_or(Refusal::Gone)?.state;
-                Ok((route, state.reset_cord(&request.by, &request.why, stamp)?))
+                let split = self.routes.split(route).ok_or(Refusal::Gone)?;
+                if split.state.record.cord.is_none() && split.has_alarm() {
+                    return Ok((route, split.state.acknowledge(&request.by, &request.why, stamp)));
+                }
+                Ok((route, split.state.reset_cord(&request.by, &request.why, stamp)?))
             }
             Ask::StepUp(up, _) => {
                 let route = self.find_split(&up.route)?;

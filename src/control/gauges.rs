@@ -27,12 +27,13 @@ enum ByClass {
 }
 
 /// Every combination that can occur, so that its series starts at 0.
-const CAN_OCCUR: [(Action, ByClass); 9] = [
+const CAN_OCCUR: [(Action, ByClass); 10] = [
     (Action::Weight, ByClass::Person),
     (Action::Weight, ByClass::File),
     (Action::BackOff, ByClass::Immune),
     (Action::Raise, ByClass::Immune),
     (Action::Watch, ByClass::Immune),
+    (Action::SelfTest, ByClass::Immune),
     (Action::CordPull, ByClass::Person),
     (Action::CordReset, ByClass::Person),
     (Action::Role, ByClass::Person),
@@ -97,6 +98,7 @@ impl Controller {
                 continue;
             }
             gauges.decisions.extend(self.counts.rows(&route.name));
+            gauges.self_tests.extend(split.self_test.as_ref().map(|test| test.gauges(&route.name)));
             if let Some(BackOff::Took { seconds }) = split.back_off {
                 gauges.back_off_seconds.push((Arc::clone(&route.name), seconds));
             }

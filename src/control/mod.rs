@@ -31,6 +31,7 @@ mod reload;
 mod rig;
 mod routes;
 mod saving;
+mod self_test;
 #[cfg(test)]
 mod testing;
 mod ticks;

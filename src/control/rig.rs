@@ -15,7 +15,7 @@ use super::view::{CanaryView, RouteView};
 use crate::config::{self, Admin, Config, OnUnhealthy, Route, Upstream, Weight, Workers};
 use crate::metrics::judged::Evidence;
 use crate::metrics::shard::Finish;
-use crate::metrics::{Outcome, Shards};
+use crate::metrics::{Outcome, Shards, SlotId};
 use crate::routing::{EndpointIds, Live, Snapshot, Table};
 use crate::store::record::{Change, RouteRecord};
 use crate::store::{Loaded, Store};
@@ -136,6 +136,16 @@ impl Rig {
     }
 
     pub(super) fn serve(&self, variant: &str, requests: u64, outcome: Outcome) {
+        self.count(variant, None, requests, outcome);
+    }
+
+    /// Of stable, in the slice that tests the immune system.
+    pub(super) fn serve_phantom(&mut self, requests: u64, outcome: Outcome) {
+        let phantom = self.controller.slots.phantom(&"shop".into());
+        self.count("stable", phantom, requests, outcome);
+    }
+
+    fn count(&self, variant: &str, phantom: Option<SlotId>, requests: u64, outcome: Outcome) {
         let slot = self.controller.slots.find("shop", variant).unwrap();
         let now_us = self.now_us.load(Ordering::Relaxed);
         let shard = self.shards.worker(0);
@@ -144,6 +154,7 @@ impl Rig {
             let evidence = Evidence::of(outcome, Some(5));
             let finish = Finish { outcome, code: 200, duration_us: 5, evidence, now_us };
             shard.slot(slot).finish(&finish);
+            shard.count_phantom(phantom, evidence);
         }
     }
 

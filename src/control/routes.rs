@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::climbing;
+use super::self_test::SelfTesting;
 use super::state::{RouteState, effective};
 use super::watched::{CanaryLive, Watched};
 use crate::config::{self, Config, Service, Weight};
@@ -15,7 +16,7 @@ use crate::immune::Pace;
 use crate::metrics::slots::Slots;
 use crate::metrics::{Shards, SlotId};
 use crate::routing::Share;
-use crate::store::record::{CanaryRecord, RouteRecord};
+use crate::store::record::{Action, CanaryRecord, Decision, RouteRecord};
 
 pub(super) const STABLE: &str = "stable";
 /// After a step down, requests that the old weight sent are still under way for so many ticks: they would make the canary
@@ -54,6 +55,8 @@ pub(super) struct SplitLive {
     /// After a cut, requests that the old weight sent still end for so long: they say nothing of the new one.
     pub(super) settle: Duration,
     pub(super) back_off: Option<BackOff>,
+    /// `None`: off, or there is no canary.
+    pub(super) self_test: Option<SelfTesting>,
 }
 
 /// A canary before a reload.
@@ -178,7 +181,7 @@ impl SplitLive {
     fn of(
         file: &config::Route,
         state: RouteState,
-        before: Option<Self>,
+        mut before: Option<Self>,
         slots: &mut Slots,
         shards: &Shards,
     ) -> Option<Self> {
@@ -186,6 +189,9 @@ impl SplitLive {
         let stable = slots.slot(&file.name, &Arc::from(STABLE))?;
         let back_off = before.as_ref().and_then(|before| before.back_off);
         let pace = before.as_ref().map_or_else(Pace::default, |before| before.pace);
+        let suspended = before.as_ref().is_some_and(Self::is_suspended);
+        let tested = before.as_mut().and_then(|before| before.self_test.take());
+        let self_test = SelfTesting::of(file, tested, slots, shards);
         let (stable, mut old) = match before {
             Some(before) => before.into_parts(),
             None => (Watched::from_now_on(stable, shards), HashMap::new()),
@@ -211,8 +217,12 @@ impl SplitLive {
         }
         let (on_unhealthy, tick, settle) =
             (file.guard.on_unhealthy, judge.tick, climbing::settle(&file.guard));
-        let mut split = Self { state, on_unhealthy, stable, canaries, pace, tick, settle, back_off };
+        let mut split =
+            Self { state, on_unhealthy, stable, canaries, pace, tick, settle, back_off, self_test };
         split.take_baseline(file);
+        if suspended && !split.is_suspended() {
+            split.start_anew();
+        }
         Some(split)
     }
 
@@ -227,9 +237,17 @@ impl SplitLive {
         (self.stable, canaries)
     }
 
+    /// Puts in force what was decided.
+    pub(super) fn follow(&mut self, decision: &Decision, state: RouteState) {
+        self.enter(state);
+        if decision.action == Action::CordReset {
+            self.end_alarm();
+        }
+    }
+
     /// Puts a new state of the same canaries in force. Evidence and harm budget start anew where the line is let go on, or where
     /// a canary gets its first traffic.
-    pub(super) fn enter(&mut self, state: RouteState) {
+    fn enter(&mut self, state: RouteState) {
         let line_goes_on = self.state.record.cord.is_some() && state.record.cord.is_none();
         let pairs = self.state.record.canaries.iter().zip(&state.record.canaries);
         for ((before, after), live) in pairs.zip(&mut self.canaries) {

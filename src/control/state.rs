@@ -141,6 +141,12 @@ impl RouteState {
         Ok(self.step(after, decision))
     }
 
+    /// A reset where no cord is pulled, but something else waits for a person's word: only the word is recorded.
+    pub fn acknowledge(&self, by: &Arc<str>, why: &Arc<str>, stamp: Stamp) -> Step {
+        let change = Change { action: Action::CordReset, by, why };
+        self.step(self.record.clone(), route_decision(&self.record, &self.record, change, stamp))
+    }
+
     /// The abort: this canary's ceiling to 0, and the cord pulled for the whole route.
     pub fn back_off(&self, canary: usize, why: &Arc<str>, evidence: Value, stamp: Stamp) -> Step {
         let mut after = self.record.clone();

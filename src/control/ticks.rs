@@ -28,12 +28,17 @@ struct Seen {
     noticed: Vec<(usize, usize, Finding)>,
     /// Routes where a harm budget is used up.
     spent: Vec<usize>,
+    /// Routes whose self-test has found something.
+    alarms: Vec<usize>,
 }
 
 impl Controller {
     pub(super) fn tick(&mut self) {
         let now_us = self.clock.now_us();
-        let Seen { unhealthy, noticed, spent } = self.look(now_us);
+        let Seen { unhealthy, noticed, spent, alarms } = self.look(now_us);
+        for route in alarms {
+            self.alarm(route);
+        }
         for (route, canary, finding) in noticed {
             self.watch(route, canary, &Cause::of(&finding));
         }
@@ -65,19 +70,22 @@ impl Controller {
 
     /// Feeds every guard.
     fn look(&mut self, now_us: u64) -> Seen {
-        let Seen { mut unhealthy, mut noticed, mut spent } = Seen::default();
+        let Seen { mut unhealthy, mut noticed, mut spent, mut alarms } = Seen::default();
         let routes = &mut self.routes;
         for route in &routes.judged {
             let Some(split) = routes.list.get_mut(*route).and_then(|route| route.split.as_mut()) else {
                 continue;
             };
             split.judge(now_us, &self.shards, &mut self.details);
-            let cord_pulled = split.state.record.cord.is_some();
+            if split.alarms() {
+                alarms.push(*route);
+            }
+            let (cord_pulled, reaction) = (split.state.record.cord.is_some(), split.reaction());
             for (at, canary) in split.canaries.iter_mut().enumerate() {
                 for finding in canary.guard.take_noticed() {
                     noticed.push((*route, at, finding));
                 }
-                if needs_action(canary, split.on_unhealthy, cord_pulled) {
+                if needs_action(canary, reaction, cord_pulled) {
                     unhealthy.push((*route, at));
                 }
             }
@@ -86,16 +94,17 @@ impl Controller {
             }
             split.measure_back_off(now_us, &self.shards);
         }
-        Seen { unhealthy, noticed, spent }
+        Seen { unhealthy, noticed, spent, alarms }
     }
 
     fn act(&mut self, route: usize, canary: usize, now_us: u64) {
         let Some(split) = self.routes.split_mut(route) else { return };
+        let reaction = split.reaction();
         let Some(live) = split.canaries.get_mut(canary) else { return };
         let Verdict::Unhealthy(finding) = live.guard.verdict() else { return };
         let cause = Cause::of(finding);
         live.recorded = true;
-        match split.on_unhealthy {
+        match reaction {
             OnUnhealthy::Watch => self.watch(route, canary, &cause),
             // Another canary of the route was first.
             OnUnhealthy::Abort | OnUnhealthy::BackOff(_) if split.state.record.cord.is_some() => {}

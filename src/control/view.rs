@@ -20,6 +20,21 @@ pub struct RouteView {
     /// `None` where the route denies.
     pub stable: Option<StableView>,
     pub canaries: Vec<CanaryView>,
+    /// `None`: off, or there is no canary.
+    pub self_test: Option<SelfTestView>,
+}
+
+/// A random slice of stable, judged as if it were a canary.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SelfTestView {
+    /// What was found, in one line with its numbers.
+    pub alarm: Option<String>,
+    /// Because of the alarm the guard of the route does not act.
+    pub suspended: bool,
+    /// Of stable's requests.
+    pub share: Weight,
+    /// The odds against chance that the slice is worse than the rest.
+    pub odds: f64,
 }
 
 #[derive(Clone, Debug, PartialEq)]

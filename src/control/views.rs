@@ -6,6 +6,7 @@ use super::command::{Refusal, Reply};
 use super::controller::Controller;
 use super::jobs::answer;
 use super::routes::{STABLE, SplitLive};
+use super::self_test::SelfTesting;
 use super::state::{effective, effective_sum};
 use super::view::{CanaryView, RouteView, SignalView, StableView, VerdictKind, VerdictView};
 use super::watched::CanaryLive;
@@ -38,6 +39,7 @@ impl Controller {
                 unsaved: false,
                 stable: None,
                 canaries,
+                self_test: None,
             });
         };
         Some(RouteView {
@@ -48,6 +50,7 @@ impl Controller {
             cord: split.state.record.cord.clone(),
             stable: Some(self.stable_view(split)),
             canaries: self.canary_views(split),
+            self_test: split.self_test.as_ref().map(SelfTesting::view),
         })
     }
 

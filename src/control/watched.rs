@@ -8,6 +8,7 @@ use crate::routing::harm::HarmBudget;
 
 use super::climbing::Rung;
 use super::routes::SplitLive;
+use super::self_test::Phantom;
 use super::state::effective;
 
 /// One slot, and how much of it has been seen.
@@ -44,6 +45,7 @@ pub(super) struct Details {
     counts: Vec<Counts>,
     stable: Detail,
     canaries: Vec<Detail>,
+    phantom: Phantom,
 }
 
 impl Watched {
@@ -60,7 +62,7 @@ impl Watched {
     }
 
     /// What came since the last call.
-    fn counts(&mut self, shards: &Shards) -> Counts {
+    pub(super) fn counts(&mut self, shards: &Shards) -> Counts {
         let now = judged(&shards.totals(self.slot));
         let new = Counts {
             requests: now.requests.saturating_sub(self.counts.requests),
@@ -72,7 +74,7 @@ impl Watched {
     }
 
     /// What came since the last tick. Nothing is read where nothing was counted, so that idle routes cost nothing.
-    fn detail(&mut self, shards: &Shards, detail: &mut Detail) {
+    pub(super) fn detail(&mut self, shards: &Shards, detail: &mut Detail) {
         detail.clear();
         if std::mem::replace(&mut self.read_at, self.counts.requests) == self.counts.requests {
             return;
@@ -110,7 +112,12 @@ impl SplitLive {
     /// Feeds every guard of the route with what was counted since the last call.
     pub(super) fn judge(&mut self, now_us: u64, shards: &Shards, details: &mut Details) {
         let step = self.pace.step(now_us, self.tick);
+        // Before stable's: what the phantom has, stable has.
+        let phantom = self.self_test.as_mut().map(|test| test.counts(shards));
         let stable = self.stable.counts(shards);
+        if let (Some(test), Some(phantom)) = (&mut self.self_test, phantom) {
+            test.call(step.us, phantom, stable);
+        }
         let counts = &mut details.counts;
         counts.clear();
         counts.extend(self.canaries.iter_mut().map(|live| live.watched.counts(shards)));
@@ -125,9 +132,15 @@ impl SplitLive {
     }
 
     fn judge_tick(&mut self, now_us: u64, shards: &Shards, details: &mut Details) {
-        let Details { stable, canaries, .. } = details;
+        let Details { stable, canaries, phantom, .. } = details;
         canaries.resize_with(canaries.len().max(self.canaries.len()), Detail::default);
+        if let Some(test) = &mut self.self_test {
+            test.read(shards, phantom);
+        }
         self.stable.detail(shards, stable);
+        if let Some(test) = &mut self.self_test {
+            test.tick(phantom, stable);
+        }
         for (live, detail) in self.canaries.iter_mut().zip(canaries.iter_mut()) {
             live.watched.detail(shards, detail);
             if now_us < live.settles_until_us {

@@ -12,6 +12,7 @@ use prometheus::proto::{
 };
 
 use super::load::{self, LoadGauges};
+use super::self_test::{self, SelfTestGauges};
 use super::shard::{self, CODE_SLOTS, Counter, DURATION_BOUNDS_US, Refused};
 use super::slots::SlotName;
 use super::tls::{self, TlsGauges};
@@ -33,6 +34,7 @@ pub struct Gauges {
     pub upstreams: UpstreamGauges,
     pub load: LoadGauges,
     pub tls: TlsGauges,
+    pub self_tests: Vec<SelfTestGauges>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +72,7 @@ const VERDICTS: [&str; 3] = ["healthy", "unhealthy", "undecided"];
 pub fn render(slots: &[(SlotId, SlotName)], shards: &Shards, gauges: &Gauges) -> String {
     let mut families = of_slots(slots, shards);
     families.extend(of_control(gauges));
+    families.extend(self_test::families(&gauges.self_tests));
     families.extend(of_workers(shards));
     families.extend(of_spans(shards));
     families.extend(upstream_families::families(&gauges.upstreams));

@@ -68,6 +68,12 @@ impl Histogram {
         other.iter().for_each(|(bucket, count)| self.add(bucket, count));
     }
 
+    /// Of this, what is not in `part`. A bucket of which `part` has more is left empty.
+    pub fn without(&self, part: &Self, rest: &mut Self) {
+        rest.clear();
+        self.iter().for_each(|(bucket, count)| rest.add(bucket, count.saturating_sub(part.counts[bucket])));
+    }
+
     pub fn total(&self) -> u64 {
         self.total
     }
@@ -161,6 +167,18 @@ mod tests {
         assert_eq!(histogram.total(), u64::from(u32::MAX) + 3);
         histogram.clear();
         assert_eq!(histogram, Histogram::default());
+    }
+
+    #[test]
+    fn what_is_not_in_a_part_is_the_rest() {
+        let (mut whole, mut part, mut rest) =
+            (Histogram::default(), Histogram::default(), Histogram::default());
+        [(3, 5), (7, 2), (9, 1)].into_iter().for_each(|(bucket, count)| whole.add(bucket, count));
+        [(3, 1), (7, 3), (11, 4)].into_iter().for_each(|(bucket, count)| part.add(bucket, count));
+        rest.add(600, 1);
+        whole.without(&part, &mut rest);
+        assert_eq!(rest.iter().collect::<Vec<_>>(), [(3, 4), (9, 1)]);
+        assert_eq!(rest.total(), 5);
     }
 
     #[test]

@@ -276,6 +276,13 @@ impl Shard {
         &chunk[id.index() % CHUNK]
     }
 
+    /// What was counted of stable is counted there, too. After it, so that the phantom never has what stable has not.
+    pub fn count_phantom(&self, phantom: Option<SlotId>, evidence: Option<Evidence>) {
+        if let (Some(phantom), Some(evidence)) = (phantom, evidence) {
+            self.slot(phantom).judged.count(evidence);
+        }
+    }
+
     /// For readers: `None` if this worker never served the slot's chunk.
     pub fn peek(&self, id: SlotId) -> Option<&SlotCounters> {
         self.chunks[id.index() / CHUNK].get().map(|chunk| &chunk[id.index() % CHUNK])

@@ -31,8 +31,10 @@ pub struct SlotName {
 /// The registry. One owner: the controller.
 #[derive(Debug, Default)]
 pub struct Slots {
-    names: Vec<SlotName>,
+    /// `None`: of a phantom, which nobody is shown.
+    names: Vec<Option<SlotName>>,
     ids: HashMap<SlotName, SlotId>,
+    phantoms: HashMap<Arc<str>, SlotId>,
 }
 
 impl Slots {
@@ -44,12 +46,28 @@ impl Slots {
         if let Some(id) = self.ids.get(&name) {
             return Some(*id);
         }
+        let id = self.next(Some(name.clone()))?;
+        self.ids.insert(name, id);
+        Some(id)
+    }
+
+    /// Of a route's phantom: the slice of stable that is judged as if it were a canary. It is no variant and has no name,
+    /// so it can neither clash with a canary's nor be found or listed as one.
+    pub fn phantom(&mut self, route: &Arc<str>) -> Option<SlotId> {
+        if let Some(id) = self.phantoms.get(route) {
+            return Some(*id);
+        }
+        let id = self.next(None)?;
+        self.phantoms.insert(Arc::clone(route), id);
+        Some(id)
+    }
+
+    fn next(&mut self, name: Option<SlotName>) -> Option<SlotId> {
         let id = SlotId(u32::try_from(self.names.len()).ok()?);
         if id.index() >= Self::SLOTS_MAX {
             return None;
         }
-        self.names.push(name.clone());
-        self.ids.insert(name, id);
+        self.names.push(name);
         Some(id)
     }
 
@@ -57,8 +75,9 @@ impl Slots {
         self.ids.get(&SlotName { route: route.into(), variant: variant.into() }).copied()
     }
 
+    /// Of every variant.
     pub fn iter(&self) -> impl Iterator<Item = (SlotId, &SlotName)> {
-        self.names.iter().zip(0u32..).map(|(name, index)| (SlotId(index), name))
+        self.names.iter().zip(0u32..).filter_map(|(name, index)| Some((SlotId(index), name.as_ref()?)))
     }
 
     pub fn len(&self) -> usize {
@@ -84,5 +103,18 @@ mod tests {
         assert_eq!(slots.slot(&shop, &stable), Some(first));
         assert_eq!(slots.find("shop", "canary"), Some(second));
         assert_eq!(slots.find("shop", "nobody"), None);
+    }
+
+    #[test]
+    fn a_phantom_is_counted_and_never_listed() {
+        let mut slots = Slots::default();
+        let shop = Arc::from("shop");
+        let stable = slots.slot(&shop, &Arc::from("stable")).unwrap();
+        let phantom = slots.phantom(&shop).unwrap();
+        let canary = slots.slot(&shop, &Arc::from("phantom")).unwrap();
+        assert_eq!(slots.phantom(&shop), Some(phantom));
+        assert_eq!(slots.iter().map(|(slot, _)| slot).collect::<Vec<_>>(), [stable, canary]);
+        assert!(phantom != stable && phantom != canary);
+        assert_eq!(slots.len(), 3);
     }
 }

@@ -33,13 +33,15 @@ pub(super) fn refuse(
     miss(worker, found.instead_of, started);
     let now = clock::now();
     let duration_us = micros(started, now);
+    let evidence = found.why.by_lot().then_some(Evidence::ConnectError);
     slot.finish(&Finish {
         outcome: Outcome::NoEndpoint,
         code: status.as_u16(),
         duration_us,
-        evidence: found.why.by_lot().then_some(Evidence::ConnectError),
+        evidence,
         now_us: micros(worker.epoch, now),
     });
+    worker.shard.count_phantom(found.phantom, evidence);
     let mut response = answer(status, "no endpoint of the upstream can be used just now");
     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     if let Some(mut line) = line {

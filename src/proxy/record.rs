@@ -286,6 +286,7 @@ impl Record {
         if self.events != 0 && evidence.is_some() {
             slot.judged.count_events(self.events);
         }
+        self.worker.shard.count_phantom(self.decision.phantom, evidence);
         if outcome.blame() != Blame::Nobody {
             tracing::debug!(%outcome, why = ?self.decision.why, endpoint = %self.decision.endpoint.address, "request ended");
         }

@@ -15,6 +15,7 @@ use super::{
     Answer, Decided, Decision, EndpointId, Fallback, Holds, Missed, NoEndpoint, Place, View, Why, balance,
     overrides, redirect, sticky,
 };
+use crate::metrics::SlotId;
 
 /// `in_flight` says how many requests the calling worker has on an endpoint.
 pub fn decide(
@@ -37,15 +38,16 @@ pub fn decide(
     let Some(serving) = &route.serving else { return refuse(Answer::Deny(index)) };
     let (assigned, why) = assign(serving, snapshot.shares(index), view, dice);
     let (assigned, why, permit) = permitted(serving, assigned, why);
+    let phantom = (assigned == STABLE && why.by_lot()).then(|| phantom(serving, view, dice)).flatten();
     let mut found = Finding { snapshot, serving, view, dice, in_flight };
     let place = Place { route: index, variant: assigned };
     if let Some(chosen) = found.endpoint(assigned) {
-        let decision = found.decision(place, chosen, why);
+        let decision = Decision { phantom, ..found.decision(place, chosen, why) };
         return found.forward(decision, permit);
     }
     let stable = serving.variants[STABLE].slot;
     let nobody = |place, why, instead_of| {
-        refuse(Answer::NoEndpoint(NoEndpoint { slot: stable, place, why, instead_of }))
+        refuse(Answer::NoEndpoint(NoEndpoint { slot: stable, place, why, instead_of, phantom }))
     };
     if assigned == STABLE {
         return nobody(place, why, None);
@@ -73,6 +75,17 @@ fn permitted(serving: &Serving, assigned: usize, why: Why) -> (usize, Why, Optio
             None => (STABLE, Why::HarmBudget, None),
         },
     }
+}
+
+/// Whether one of stable's own requests belongs to the phantom: by a lot of its own, which the weights have no part in.
+fn phantom(serving: &Serving, view: &View<'_>, dice: &mut Dice) -> Option<SlotId> {
+    let phantom = serving.phantom?;
+    let key = serving.sticky.as_ref();
+    let position_ppm = match key.and_then(|key| sticky::phantom_position_ppm(key, serving.salt, view)) {
+        Some(position_ppm) => position_ppm,
+        None => dice.position_ppm(phantom.slot),
+    };
+    (position_ppm < phantom.share.ppm()).then_some(phantom.slot)
 }
 
 /// What is looked at to find an endpoint.
@@ -104,6 +117,7 @@ impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
             why,
             websocket: self.serving.websocket,
             instead_of: None,
+            phantom: None,
             canary: place.variant != STABLE,
             other: chosen.other,
             retry: variant.group.retry,

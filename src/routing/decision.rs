@@ -59,6 +59,8 @@ pub struct NoEndpoint {
     pub place: Place,
     pub why: Why,
     pub instead_of: Option<Missed>,
+    /// As [`Decision::phantom`].
+    pub phantom: Option<SlotId>,
 }
 
 /// A request that stable has because no endpoint of a canary can be used.
@@ -101,6 +103,8 @@ pub struct Decision {
     pub websocket: bool,
     /// Counted as a failure of this canary, beside what becomes of the request.
     pub instead_of: Option<Missed>,
+    /// Stable's, by lot, and one of the slice that tests the immune system: what it is evidence of is counted there, too.
+    pub phantom: Option<SlotId>,
     /// Not stable: what fails here does harm.
     pub canary: bool,
     /// Where the upstream has several: the endpoint that a retry would go to.

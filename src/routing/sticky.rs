@@ -16,10 +16,16 @@ use super::fields;
 use super::split;
 
 const ENDPOINT_SALT: u64 = 0x656e_6470_6f69_6e74;
+const PHANTOM_SALT: u64 = 0x7068_616e_746f_6d21;
 
 /// Where on the ring this user stands; `None` if the request does not carry the key.
 pub(super) fn position_ppm(key: &StickyKey, salt: u64, view: &View<'_>) -> Option<u32> {
     hash(key, salt, view).map(split::position_ppm)
+}
+
+/// The same for the phantom's own lot: its people are no others' people.
+pub(super) fn phantom_position_ppm(key: &StickyKey, salt: u64, view: &View<'_>) -> Option<u32> {
+    position_ppm(key, salt ^ PHANTOM_SALT, view)
 }
 
 /// `None` if the request does not carry the key.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::config::tls::EndpointTls;
 use crate::config::{
     self, Balance, Config, Policy, ProxyProtocol, Rescue, Retry, StickyKey, Upgrade, Upstream,
-    UpstreamProtocol,
+    UpstreamProtocol, Weight,
 };
 use crate::metrics::SlotId;
 use crate::metrics::slots::Slots;
@@ -60,6 +60,15 @@ pub struct Serving {
     pub rescue: Option<Rescue>,
     /// `None`: answers mean what their status says, and none is an event.
     pub meaning: Option<Arc<Meaning>>,
+    /// `None`: there is no canary, or the self-test is off.
+    pub phantom: Option<Phantom>,
+}
+
+/// A slice of stable's own requests, counted by itself too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phantom {
+    pub slot: SlotId,
+    pub share: Weight,
 }
 
 #[derive(Debug)]
@@ -258,8 +267,17 @@ fn entry(
     for canary in variants.iter_mut().skip(1) {
         canary.harm = route.guard.harm_max.map(|max| ids.harm_budget(canary.slot, max));
     }
+    let phantom = match route.guard.self_test.filter(|_| variants.len() > 1) {
+        None => None,
+        Some(test) => {
+            let slot =
+                slots.phantom(&name).ok_or_else(|| TableError::TooManySlots { route: name.clone() })?;
+            Some(Phantom { slot, share: test.share })
+        }
+    };
     Ok(Entry {
         serving: Some(Serving {
+            phantom,
             variants,
             overrides: overrides::rules(canaries),
             sticky: route.sticky.clone(),

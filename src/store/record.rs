@@ -90,11 +90,21 @@ pub enum Action {
     CordReset,
     /// Another upstream became stable or canary.
     Role,
+    /// The immune system found stable to be worse than itself.
+    SelfTest,
 }
 
 impl Action {
-    pub const ALL: [Self; 7] =
-        [Self::Weight, Self::BackOff, Self::Raise, Self::Watch, Self::CordPull, Self::CordReset, Self::Role];
+    pub const ALL: [Self; 8] = [
+        Self::Weight,
+        Self::BackOff,
+        Self::Raise,
+        Self::Watch,
+        Self::CordPull,
+        Self::CordReset,
+        Self::Role,
+        Self::SelfTest,
+    ];
 
     pub fn label(self) -> &'static str {
         match self {
@@ -105,6 +115,7 @@ impl Action {
             Self::CordPull => "cord_pull",
             Self::CordReset => "cord_reset",
             Self::Role => "role",
+            Self::SelfTest => "self_test",
         }
     }
 

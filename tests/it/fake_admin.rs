@@ -20,7 +20,8 @@ use andon::admin::{self, Phase};
 use andon::config::Weight;
 use andon::control::command::{Command, Handle, PullCord, Refusal, ReloadReport, SetWeight};
 use andon::control::view::{
-    BackOffView, CanaryView, NextStep, RouteView, SignalView, StableView, VerdictKind, VerdictView, WindowView,
+    BackOffView, CanaryView, NextStep, RouteView, SignalView, StableView, VerdictKind, VerdictView,
+    WindowView,
 };
 use andon::store::record::{Action, Cord, Decision, DecisionFilter};
 use tokio::net::TcpListener;
@@ -179,6 +180,7 @@ fn routes() -> Vec<RouteView> {
         cord: None,
         stable: Some(StableView { upstream: "v1".into(), effective: weight("95%"), window: window(950, 0) }),
         canaries,
+        self_test: None,
     };
     let mut held = canary("canary");
     held.effective = Weight::ZERO;

@@ -70,6 +70,8 @@ mod retries;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]
+mod self_test;
+#[cfg(test)]
 mod shortage;
 #[cfg(test)]
 mod signals;

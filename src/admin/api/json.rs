@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Weight;
 use crate::control::command::ReloadReport;
 use crate::control::view::{
-    BackOffView, CanaryView, RouteView, SignalView, StableView, VerdictView, WindowView,
+    BackOffView, CanaryView, RouteView, SelfTestView, SignalView, StableView, VerdictView, WindowView,
 };
 use crate::store::record::{Cord, Decision};
 
@@ -30,6 +30,19 @@ pub struct RouteJson {
     pub cord: Option<CordJson>,
     pub stable: Option<StableJson>,
     pub canaries: Vec<CanaryJson>,
+    pub self_test: Option<SelfTestJson>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SelfTestJson {
+    pub alarm: bool,
+    /// What was found.
+    pub reason: Option<String>,
+    pub suspended: bool,
+    pub share: String,
+    pub share_ppm: u32,
+    pub odds: Option<f64>,
+    pub odds_log10: Option<f64>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -167,6 +180,7 @@ impl From<&RouteView> for RouteJson {
             cord: view.cord.as_ref().map(CordJson::from),
             stable: view.stable.as_ref().map(StableJson::from),
             canaries: view.canaries.iter().map(CanaryJson::from).collect(),
+            self_test: view.self_test.as_ref().map(SelfTestJson::from),
         }
     }
 }
@@ -225,6 +239,21 @@ impl From<&BackOffView> for BackOffJson {
             strikes_max: view.strikes_max,
             next_step_seconds: view.next_step().map(|wait| wait.as_secs_f64()),
             sentence: view.sentence(),
+        }
+    }
+}
+
+impl From<&SelfTestView> for SelfTestJson {
+    fn from(view: &SelfTestView) -> Self {
+        let (share, share_ppm) = written(view.share);
+        Self {
+            alarm: view.alarm.is_some(),
+            reason: view.alarm.clone(),
+            suspended: view.suspended,
+            share,
+            share_ppm,
+            odds: finite(view.odds),
+            odds_log10: finite(view.odds.log10()),
         }
     }
 }

@@ -70,6 +70,7 @@ fn bad_canary() -> Scene {
             cord: None,
             stable: Some(stable),
             canaries: vec![canary],
+            self_test: None,
         },
         users: Totals { stable: tally(6_200, 0), canary: tally(1_090, 298), nobody: Tally::default() },
         steps,

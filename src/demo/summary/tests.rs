@@ -36,6 +36,7 @@ fn good() -> Summary {
         cord: Some(cord),
         stable: None,
         canaries: Vec::new(),
+        self_test: None,
     };
     Summary {
         ending: Ending::Told,
