@@ -1,12 +1,16 @@
 //! What the immune system sees of a variant: what its slot counted since the last look, and for a canary its guard.
 
+use std::sync::Arc;
+
 use crate::config::{self, Judge, Service};
 use crate::immune::{Counts, Detail, Guard};
 use crate::metrics::judged::Seen;
+use crate::metrics::users::Users;
 use crate::metrics::{Shards, SlotId, SlotTotals};
+use crate::routing::Table;
 use crate::routing::harm::HarmBudget;
 
-use super::routes::SplitLive;
+use super::routes::{Routes, SplitLive};
 use super::state::effective;
 
 /// One slot, and how much of it has been seen.
@@ -29,6 +33,8 @@ pub(super) struct CanaryLive {
     pub(super) harm: Option<HarmBudget>,
     /// That it is used up has been recorded; not again until there is a fresh one.
     pub(super) harm_recorded: bool,
+    /// Who has left the evidence; the same for all variants of the route. `None`: users are not the unit.
+    users: Option<Arc<Users>>,
 }
 
 /// Room for what one tick reads, used again and again.
@@ -76,6 +82,7 @@ impl CanaryLive {
             recorded: false,
             harm: None,
             harm_recorded: false,
+            users: None,
         }
     }
 
@@ -85,6 +92,29 @@ impl CanaryLive {
         self.harm_recorded = false;
         if let Some(harm) = &self.harm {
             harm.permits.renew();
+        }
+        if let Some(users) = &self.users {
+            users.renew();
+        }
+    }
+}
+
+impl Routes {
+    /// After a reload: where users are the unit of evidence, and who of them has left it.
+    pub(super) fn take_users(&mut self, table: &Table, shards: &Shards) {
+        for (route, entry) in self.list.iter_mut().zip(table.routes()) {
+            let (Some(split), Some(serving)) = (&mut route.split, &entry.serving) else { continue };
+            let users = (serving.sticky.is_some() && !split.canaries.is_empty()).then(|| {
+                let slots: Vec<SlotId> = serving.variants.iter().map(|variant| variant.slot).collect();
+                shards.share_users(&slots)
+            });
+            for live in &mut split.canaries {
+                // Whoever left before is not held against a release that did not know users.
+                if let Some(users) = users.as_ref().filter(|_| live.users.is_none()) {
+                    users.renew();
+                }
+                live.users = users.clone();
+            }
         }
     }
 }
@@ -107,6 +137,10 @@ impl SplitLive {
     }
 
     fn judge_tick(&mut self, shards: &Shards, details: &mut Details) {
+        let users = self.canaries.iter().find_map(|live| live.users.as_ref());
+        if let Some(users) = users.filter(|users| users.lost_many()) {
+            users.renew();
+        }
         let Details { stable, canaries, .. } = details;
         canaries.resize_with(canaries.len().max(self.canaries.len()), Detail::default);
         self.stable.detail(shards, stable);
@@ -153,5 +187,47 @@ fn judged(totals: &SlotTotals) -> Counts {
         requests: totals.judged,
         failed: totals.judged_failed,
         connect_errors: totals.judged_connect_errors,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, StickyKey};
+    use crate::control::rig::{Rig, shop};
+
+    fn sticky(mut config: Config) -> Config {
+        config.routes[0].sticky = Some(StickyKey::Address);
+        config
+    }
+
+    #[tokio::test]
+    async fn users_who_failed_come_back_when_the_release_starts_anew() {
+        let mut rig = Rig::new(sticky(shop("50%"))).await;
+        assert!(rig.counts_failure_of("stable", 7) && !rig.counts_failure_of("canary", 7));
+        rig.tick();
+        drop(rig.set_weight("60%"));
+        rig.stored();
+        assert!(!rig.counts_failure_of("canary", 7), "a step up is the same release");
+        drop(rig.pull_cord(None));
+        rig.stored();
+        drop(rig.reset_cord());
+        rig.stored();
+        assert!(rig.counts_failure_of("canary", 7) && !rig.counts_failure_of("stable", 7));
+    }
+
+    #[tokio::test]
+    async fn users_come_back_when_a_quarter_of_them_has_left() {
+        let mut rig = Rig::new(sticky(shop("50%"))).await;
+        (0..=1 << 15).for_each(|user| assert!(rig.counts_failure_of("canary", user)));
+        (0..20).for_each(|_| rig.tick());
+        assert!(rig.counts_failure_of("stable", 7));
+    }
+
+    #[tokio::test]
+    async fn where_requests_are_drawn_nobody_leaves() {
+        let mut rig = Rig::new(shop("50%")).await;
+        assert!((0..3).all(|_| rig.counts_failure_of("canary", 7)));
+        drop(rig.reload(sticky(shop("50%"))));
+        assert!(rig.counts_failure_of("canary", 7) && !rig.counts_failure_of("canary", 7));
     }
 }

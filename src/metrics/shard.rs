@@ -152,13 +152,13 @@ impl SlotCounters {
         self.outcomes[finish.outcome as usize].add(1);
     }
 
-    /// This canary had no endpoint for a request, and stable has it now. A failure for the guard; the request itself
-    /// is counted where it is served, once.
-    pub fn miss(&self, by_lot: bool, now_us: u64) {
+    /// This canary had no endpoint for a request, and stable has it now. A failure for the guard, if it is evidence; the
+    /// request itself is counted where it is served, once.
+    pub fn miss(&self, evidence: Option<Evidence>, now_us: u64) {
         self.missed.add(1);
         self.last_failure_us.set(now_us);
-        if by_lot {
-            self.judged.count(Evidence::ConnectError);
+        if let Some(evidence) = evidence {
+            self.judged.count(evidence);
         }
     }
 }
@@ -319,8 +319,8 @@ mod tests {
     #[test]
     fn a_miss_is_evidence_and_no_request() {
         let slot = SlotCounters::default();
-        slot.miss(true, 7);
-        slot.miss(false, 8);
+        slot.miss(Some(Evidence::ConnectError), 7);
+        slot.miss(None, 8);
         assert_eq!(
             (slot.judged.requests.get(), slot.judged.connect_errors.get(), slot.missed.get()),
             (1, 1, 2)

@@ -272,16 +272,18 @@ impl Record {
         }
         let ended = self.outcome.unwrap_or_else(|| self.cut());
         self.settle(ended);
-        let (outcome, evidence) = self.evidence(ended);
         let now = self.ended.unwrap_or_else(clock::now);
-        no_endpoint::count(&self.worker, self.decision.endpoint.id, ended);
+        let now_us = micros(self.worker.epoch, now);
+        let (outcome, evidence) = self.evidence(ended);
         let slot = self.worker.shard.slot(self.decision.slot);
+        let evidence = evidence.and_then(|evidence| slot.judged.admit(self.decision.user, evidence, now_us));
+        no_endpoint::count(&self.worker, self.decision.endpoint.id, ended);
         slot.finish(&Finish {
             outcome,
             code: self.code.unwrap_or(CLIENT_CLOSED_REQUEST),
             duration_us: micros(self.started, now),
             evidence,
-            now_us: micros(self.worker.epoch, now),
+            now_us,
         });
         if self.events != 0 && evidence.is_some() {
             slot.judged.count_events(self.events);

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use twox_hash::XxHash3_64;
 
 use crate::config::StickyKey;
+use crate::metrics::users::User;
 
 use super::View;
 use super::fields;
@@ -17,9 +18,9 @@ use super::split;
 
 const ENDPOINT_SALT: u64 = 0x656e_6470_6f69_6e74;
 
-/// Where on the ring this user stands; `None` if the request does not carry the key.
-pub(super) fn position_ppm(key: &StickyKey, salt: u64, view: &View<'_>) -> Option<u32> {
-    hash(key, salt, view).map(split::position_ppm)
+/// Where on the ring this user stands, and who it is to the evidence; `None` if the request does not carry the key.
+pub(super) fn place(key: &StickyKey, salt: u64, view: &View<'_>) -> Option<(u32, User)> {
+    hash(key, salt, view).map(|hash| (split::position_ppm(hash), User::of_hash(hash)))
 }
 
 /// `None` if the request does not carry the key.
