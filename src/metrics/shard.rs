@@ -161,6 +161,14 @@ impl SlotCounters {
             self.judged.count(evidence);
         }
     }
+
+    /// A request is late: a failure, if it is evidence, though how it ends is still to be counted.
+    pub fn late(&self, evidence: Option<Evidence>, now_us: u64) {
+        if let Some(evidence) = evidence {
+            self.last_failure_us.set(now_us);
+            self.judged.count(evidence);
+        }
+    }
 }
 
 /// Requests that never reached a variant.
@@ -327,6 +335,19 @@ mod tests {
         );
         assert_eq!(slot.outcomes.iter().map(Counter::get).sum::<u64>(), 0);
         assert_eq!((slot.started.get(), slot.last_failure_us.get()), (0, 8));
+    }
+
+    #[test]
+    fn a_late_request_is_evidence_before_it_has_ended() {
+        let slot = SlotCounters::default();
+        slot.late(None, 7);
+        assert_eq!((slot.judged.requests.get(), slot.last_failure_us.get()), (0, 0));
+        slot.late(Some(Evidence::Failure), 8);
+        slot.finish(&Finish { evidence: None, now_us: 9, ..finish(Outcome::Success) });
+        assert_eq!(
+            (slot.judged.requests.get(), slot.judged.failed.get(), slot.last_failure_us.get()),
+            (1, 1, 8)
+        );
     }
 
     #[test]

@@ -116,6 +116,7 @@ impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
             protocol: variant.group.protocol,
             proxy_protocol: variant.group.proxy_protocol,
             timeouts: variant.group.timeouts,
+            verdict_timeout_ms: self.serving.verdict_timeout_ms,
             why,
             user,
             websocket: self.serving.websocket,

@@ -100,6 +100,8 @@ pub struct Decision {
     /// Each connection begins with a header that names the client.
     pub proxy_protocol: Option<ProxyProtocol>,
     pub timeouts: Timeouts,
+    /// Without the head of an answer for so long it counts as failed.
+    pub verdict_timeout_ms: u32,
     pub why: Why,
     /// Whose request it is, if their sticky key drew the lot.
     pub user: Option<User>,

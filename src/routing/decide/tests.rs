@@ -292,3 +292,11 @@ fn only_a_sticky_lot_is_somebodys() {
     assert_ne!(user(get().with("x-user", "bob")), ann);
     assert_eq!(user(get()), None);
 }
+
+#[test]
+fn a_verdict_timeout_is_in_whole_milliseconds() {
+    let mut slow = route("shop");
+    slow.guard.verdict_timeout = std::time::Duration::from_micros(250_001);
+    let snapshot = snapshot(vec![slow], &[]);
+    assert_eq!(get().decide(&snapshot, &mut Dice::new(1)).verdict_timeout_ms, 251);
+}
