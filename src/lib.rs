@@ -44,8 +44,8 @@
 //!    an await (`clippy::await_holding_refcell_ref`, the type of [`routing::Decision`]).
 //! 5. Every request ends in exactly one outcome with a blame, recorded on drop: `proxy::record`.
 //! 6. Workers share no lock of ours (clippy bans the types). What several write is atomic: connections
-//!    (`proxy::admission`), harm budgets and `concurrent_max` (`routing::harm`). rustls has locks of its own around
-//!    ticket keys and sessions with upstreams, taken once a handshake and never once a request.
+//!    (`proxy::admission`), harm budgets and `concurrent_max` (`routing::harm`), users who failed (`metrics::users`). rustls has
+//!    locks of its own around ticket keys and sessions with upstreams, taken once a handshake and never once a request.
 //! 7. Weight 0 sends nothing, 100% sends all, the split is exact (property tests in `routing::split`).
 //! 8. Effective = min(aim, ceiling), 0 under a cord. The immune system raises nothing but ceilings that it has lowered
 //!    itself, a step at a time, never above the aim and never under a cord: `control::state`, `control::ladder`.

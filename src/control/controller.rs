@@ -154,6 +154,7 @@ impl Controller {
         }
         routes.replace(&prepared.config, prepared.states, &mut slots, &shards);
         routes.take_budgets(&prepared.table);
+        routes.take_users(&prepared.table, &shards);
         let mut upstreams = Upstreams::new(lookout);
         upstreams.learn(first_answers(&prepared.config, &Default::default()).await);
         let counting = Counting { ids: &mut endpoints, shards: &shards, now_us: clock.now_us() };

@@ -314,6 +314,7 @@ impl Controller {
         }
         self.routes.replace(&config, states, &mut self.slots, &self.shards);
         self.routes.take_budgets(&table);
+        self.routes.take_users(&table, &self.shards);
         let now_us = self.clock.now_us();
         let counting = Counting { ids: &mut self.endpoints, shards: &self.shards, now_us };
         let usable = self.upstreams.replace(&config, counting);

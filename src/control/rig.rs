@@ -15,6 +15,7 @@ use super::view::{CanaryView, RouteView};
 use crate::config::{self, Admin, Config, OnUnhealthy, Route, Upstream, Weight, Workers};
 use crate::metrics::judged::Evidence;
 use crate::metrics::shard::Finish;
+use crate::metrics::users::User;
 use crate::metrics::{Outcome, Shards, SlotId};
 use crate::routing::{EndpointIds, Live, Snapshot, Table};
 use crate::store::record::{Change, RouteRecord};
@@ -156,6 +157,14 @@ impl Rig {
             shard.slot(slot).finish(&finish);
             shard.count_phantom(phantom, evidence);
         }
+    }
+
+    /// A request of somebody fails. False: they have left the evidence.
+    pub(super) fn counts_failure_of(&self, variant: &str, user: u64) -> bool {
+        let slot = self.controller.slots.find("shop", variant).unwrap();
+        let judged = &self.shards.worker(0);
+        let judged = &judged.slot(slot).judged;
+        judged.admit(Some(User::of_hash(user)), Evidence::Failure, 1).is_some()
     }
 
     pub(super) fn set_weight(&mut self, share: &str) -> Answer<RouteView> {

@@ -1,13 +1,17 @@
 //! What the immune system sees of a variant: what its slot counted since the last look, and for a canary its guard.
 
+use std::sync::Arc;
+
 use crate::config::{self, Judge, Service};
 use crate::immune::{Counts, Detail, Guard};
 use crate::metrics::judged::Seen;
+use crate::metrics::users::Users;
 use crate::metrics::{Shards, SlotId, SlotTotals};
+use crate::routing::Table;
 use crate::routing::harm::HarmBudget;
 
 use super::climbing::Rung;
-use super::routes::SplitLive;
+use super::routes::{Routes, SplitLive};
 use super::self_test::Phantom;
 use super::state::effective;
 
@@ -37,6 +41,8 @@ pub(super) struct CanaryLive {
     pub(super) rung: Option<Rung>,
     /// Until then its guard hears nothing of it: see [`SplitLive::settle`].
     pub(super) settles_until_us: u64,
+    /// Who has left the evidence; the same for all variants of the route. `None`: users are not the unit.
+    users: Option<Arc<Users>>,
 }
 
 /// Room for what one tick reads, used again and again.
@@ -95,6 +101,7 @@ impl CanaryLive {
             harm_recorded: false,
             rung: None,
             settles_until_us: 0,
+            users: None,
         }
     }
 
@@ -104,6 +111,29 @@ impl CanaryLive {
         self.harm_recorded = false;
         if let Some(harm) = &self.harm {
             harm.permits.renew();
+        }
+        if let Some(users) = &self.users {
+            users.renew();
+        }
+    }
+}
+
+impl Routes {
+    /// After a reload: where users are the unit of evidence, and who of them has left it.
+    pub(super) fn take_users(&mut self, table: &Table, shards: &Shards) {
+        for (route, entry) in self.list.iter_mut().zip(table.routes()) {
+            let (Some(split), Some(serving)) = (&mut route.split, &entry.serving) else { continue };
+            let users = (serving.sticky.is_some() && !split.canaries.is_empty()).then(|| {
+                let slots: Vec<SlotId> = serving.variants.iter().map(|variant| variant.slot).collect();
+                shards.share_users(&slots)
+            });
+            for live in &mut split.canaries {
+                // Whoever left before is not held against a release that did not know users.
+                if let Some(users) = users.as_ref().filter(|_| live.users.is_none()) {
+                    users.renew();
+                }
+                live.users = users.clone();
+            }
         }
     }
 }
@@ -132,6 +162,10 @@ impl SplitLive {
     }
 
     fn judge_tick(&mut self, now_us: u64, shards: &Shards, details: &mut Details) {
+        let users = self.canaries.iter().find_map(|live| live.users.as_ref());
+        if let Some(users) = users.filter(|users| users.lost_many()) {
+            users.renew();
+        }
         let Details { stable, canaries, phantom, .. } = details;
         canaries.resize_with(canaries.len().max(self.canaries.len()), Detail::default);
         if let Some(test) = &mut self.self_test {

@@ -5,11 +5,12 @@
 //! counted with the request that led to it or not at all, so that there are never more of them than requests. As everywhere in a shard the worker is the only writer, and a
 //! part is written after its whole: a reader that reads parts first never sees more failures than requests.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::histogram::{BUCKETS, Histogram, bucket_of};
 use super::shard::Counter;
 use super::totals::Shards;
+use super::users::{Sampled, User, Users};
 use super::{Blame, Outcome, SlotId};
 use crate::config::Event;
 
@@ -21,6 +22,9 @@ pub struct Judged {
     /// In the order of the configuration.
     pub events: [Counter; Event::EVENTS_MAX],
     latency: OnceLock<Box<[Counter; BUCKETS]>>,
+    /// Of the route, where users are the unit.
+    users: OnceLock<Arc<Users>>,
+    sampled: OnceLock<Box<Sampled>>,
 }
 
 /// How a request ended, as far as it is evidence.
@@ -48,6 +52,21 @@ impl Evidence {
 }
 
 impl Judged {
+    /// What of this counts, where users are the unit: see [`super::users`].
+    pub fn admit(&self, user: Option<User>, evidence: Evidence, now_us: u64) -> Option<Evidence> {
+        let (Some(user), Some(users)) = (user, self.users.get()) else { return Some(evidence) };
+        if users.has_left(user) {
+            return None;
+        }
+        match evidence {
+            Evidence::Success { head_us } => {
+                let is_sample = || self.sampled.get_or_init(Box::default).takes(user, now_us);
+                Some(Evidence::Success { head_us: head_us.filter(|_| is_sample()) })
+            }
+            Evidence::Failure | Evidence::ConnectError => users.leave(user).then_some(evidence),
+        }
+    }
+
     pub fn count(&self, evidence: Evidence) {
         self.requests.add(1);
         match evidence {
@@ -90,6 +109,19 @@ pub struct Seen {
 }
 
 impl Shards {
+    /// From now on users are the unit of these variants of one route, in all workers. The same set as ever, if they have one.
+    pub fn share_users(&self, variants: &[SlotId]) -> Arc<Users> {
+        let known =
+            variants.iter().flat_map(|slot| self.slots(*slot)).find_map(|slot| slot.judged.users.get());
+        let users = known.map_or_else(Arc::default, Arc::clone);
+        for shard in self.workers() {
+            for slot in variants {
+                shard.slot(*slot).judged.users.get_or_init(|| Arc::clone(&users));
+            }
+        }
+        users
+    }
+
     /// Latencies and events since the last look, added to what is there.
     pub fn judged_since(
         &self,
@@ -134,6 +166,42 @@ impl Shards {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_who_failed_has_left_every_variant_in_every_worker() {
+        let shards = Shards::new(2);
+        let slots = [3, 4].map(SlotId::from_index);
+        let users = shards.share_users(&slots);
+        let admit = |worker: usize, slot: usize, user, evidence| {
+            shards.worker(worker).slot(slots[slot]).judged.admit(user, evidence, 1)
+        };
+        let [ann, bob] = [1, 2].map(|hash| Some(User::of_hash(hash)));
+        let (failure, success) = (Evidence::Failure, Evidence::Success { head_us: None });
+        assert_eq!(admit(0, 0, ann, failure), Some(failure));
+        for (worker, slot) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            assert_eq!(admit(worker, slot, ann, failure), None);
+            assert_eq!(admit(worker, slot, ann, success), None);
+            assert_eq!(admit(worker, slot, bob, success), Some(success));
+            assert_eq!(admit(worker, slot, None, failure), Some(failure), "a request of nobody");
+        }
+        assert!(Arc::ptr_eq(&users, &shards.share_users(&[SlotId::from_index(9), slots[1]])));
+        users.renew();
+        assert_eq!(admit(1, 1, ann, Evidence::ConnectError), Some(Evidence::ConnectError));
+    }
+
+    #[test]
+    fn a_user_gives_a_worker_one_latency_a_minute_and_is_counted_all_the_same() {
+        let shards = Shards::new(1);
+        let slot = SlotId::from_index(3);
+        shards.share_users(&[slot]);
+        let judged = &shards.worker(0);
+        let judged = &judged.slot(slot).judged;
+        let user = Some(User::of_hash(1));
+        let success = |head_us| Evidence::Success { head_us };
+        assert_eq!(judged.admit(user, success(Some(5)), 1), Some(success(Some(5))));
+        assert_eq!(judged.admit(user, success(Some(6)), 2), Some(success(None)));
+        assert_eq!(judged.admit(user, success(Some(7)), 60_000_001), Some(success(Some(7))));
+    }
 
     #[test]
     fn each_look_tells_what_is_new() {

@@ -16,6 +16,7 @@ pub mod slots;
 pub mod tls;
 pub mod totals;
 pub mod upstream_families;
+pub mod users;
 
 pub mod process;
 

@@ -152,13 +152,21 @@ impl SlotCounters {
         self.outcomes[finish.outcome as usize].add(1);
     }
 
-    /// This canary had no endpoint for a request, and stable has it now. A failure for the guard; the request itself
-    /// is counted where it is served, once.
-    pub fn miss(&self, by_lot: bool, now_us: u64) {
+    /// This canary had no endpoint for a request, and stable has it now. A failure for the guard, if it is evidence; the
+    /// request itself is counted where it is served, once.
+    pub fn miss(&self, evidence: Option<Evidence>, now_us: u64) {
         self.missed.add(1);
         self.last_failure_us.set(now_us);
-        if by_lot {
-            self.judged.count(Evidence::ConnectError);
+        if let Some(evidence) = evidence {
+            self.judged.count(evidence);
+        }
+    }
+
+    /// A request is late: a failure, if it is evidence, though how it ends is still to be counted.
+    pub fn late(&self, evidence: Option<Evidence>, now_us: u64) {
+        if let Some(evidence) = evidence {
+            self.last_failure_us.set(now_us);
+            self.judged.count(evidence);
         }
     }
 }
@@ -326,14 +334,27 @@ mod tests {
     #[test]
     fn a_miss_is_evidence_and_no_request() {
         let slot = SlotCounters::default();
-        slot.miss(true, 7);
-        slot.miss(false, 8);
+        slot.miss(Some(Evidence::ConnectError), 7);
+        slot.miss(None, 8);
         assert_eq!(
             (slot.judged.requests.get(), slot.judged.connect_errors.get(), slot.missed.get()),
             (1, 1, 2)
         );
         assert_eq!(slot.outcomes.iter().map(Counter::get).sum::<u64>(), 0);
         assert_eq!((slot.started.get(), slot.last_failure_us.get()), (0, 8));
+    }
+
+    #[test]
+    fn a_late_request_is_evidence_before_it_has_ended() {
+        let slot = SlotCounters::default();
+        slot.late(None, 7);
+        assert_eq!((slot.judged.requests.get(), slot.last_failure_us.get()), (0, 0));
+        slot.late(Some(Evidence::Failure), 8);
+        slot.finish(&Finish { evidence: None, now_us: 9, ..finish(Outcome::Success) });
+        assert_eq!(
+            (slot.judged.requests.get(), slot.judged.failed.get(), slot.last_failure_us.get()),
+            (1, 1, 8)
+        );
     }
 
     #[test]

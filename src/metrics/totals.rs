@@ -89,6 +89,10 @@ impl Shards {
         }
     }
 
+    pub(super) fn workers(&self) -> &[Arc<Shard>] {
+        &self.workers
+    }
+
     /// The counters of every worker that has ever served the slot's chunk.
     pub(super) fn slots(&self, slot: SlotId) -> impl Iterator<Item = &SlotCounters> {
         self.workers.iter().filter_map(move |shard| shard.peek(slot))

@@ -154,7 +154,7 @@ async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &R
         let reused = connection.is_reused();
         let copy = wants_copy(&request, &connection, spare, decision).then(|| Head::of(&request));
         let span = decision.timeouts.response;
-        let wait = Wait { downstream, body_state, span, call: call.as_mut() };
+        let wait = Wait { downstream, record, body_state, span, call: call.as_mut() };
         let failed = match send(wait, &mut connection, request, decision).await {
             Ok(response) => {
                 let result = checked(response, connection, websocket);

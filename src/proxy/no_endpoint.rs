@@ -32,14 +32,15 @@ pub(super) fn refuse(
     slot.start(micros(worker.epoch, started));
     miss(worker, found.instead_of, started);
     let now = clock::now();
-    let duration_us = micros(started, now);
+    let (duration_us, now_us) = (micros(started, now), micros(worker.epoch, now));
     let evidence = found.why.by_lot().then_some(Evidence::ConnectError);
+    let evidence = evidence.and_then(|evidence| slot.judged.admit(found.user, evidence, now_us));
     slot.finish(&Finish {
         outcome: Outcome::NoEndpoint,
         code: status.as_u16(),
         duration_us,
         evidence,
-        now_us: micros(worker.epoch, now),
+        now_us,
     });
     worker.shard.count_phantom(found.phantom, evidence);
     let mut response = answer(status, "no endpoint of the upstream can be used just now");
@@ -56,7 +57,9 @@ pub(super) fn refuse(
 /// A canary that could not have its request.
 pub(super) fn miss(worker: &Worker, missed: Option<Missed>, started: Instant) {
     if let Some(missed) = missed {
-        worker.shard.slot(missed.slot).miss(missed.by_lot, micros(worker.epoch, started));
+        let (slot, now_us) = (worker.shard.slot(missed.slot), micros(worker.epoch, started));
+        let evidence = missed.by_lot.then_some(Evidence::ConnectError);
+        slot.miss(evidence.and_then(|evidence| slot.judged.admit(missed.user, evidence, now_us)), now_us);
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
@@ -45,6 +45,8 @@ pub(super) struct Record {
     /// When the body had passed, if it did.
     ended: Option<Instant>,
     counted: bool,
+    /// It was late, and has counted as evidence; the rest of it is none.
+    late: Cell<bool>,
     /// What the first attempt came to, if there was another.
     first: Option<First>,
     /// Stable has taken over.
@@ -98,6 +100,7 @@ impl Record {
             events: 0,
             ended: None,
             counted: false,
+            late: Cell::new(false),
             first: None,
             rescued: false,
             outcome: None,
@@ -151,6 +154,23 @@ impl Record {
         self.worker.pools.leave(self.decision.endpoint.id);
         self.worker.pools.enter(decision.endpoint.id);
         self.decision = decision;
+    }
+
+    /// After so long without a head the request is [`Record::late`]. `None`: it tells nothing of the variant, or has told it.
+    pub(super) fn verdict_timeout(&self) -> Option<Duration> {
+        let tells = self.decision.why.by_lot() && self.first.is_none() && !self.late.get();
+        tells.then(|| Duration::from_millis(self.decision.verdict_timeout_ms.into()))
+    }
+
+    /// The guard is not to wait any longer for a variant that hangs. Clients and users do: how the request ends is
+    /// counted when it ends.
+    pub(super) fn late(&self) {
+        self.late.set(true);
+        let slot = self.worker.shard.slot(self.decision.slot);
+        let now_us = micros(self.worker.epoch, clock::now());
+        let evidence = slot.judged.admit(self.decision.user, Evidence::Failure, now_us);
+        slot.late(evidence, now_us);
+        self.worker.shard.count_phantom(self.decision.phantom, evidence);
     }
 
     /// The upstream's response head is here.
@@ -272,16 +292,18 @@ impl Record {
         }
         let ended = self.outcome.unwrap_or_else(|| self.cut());
         self.settle(ended);
-        let (outcome, evidence) = self.evidence(ended);
         let now = self.ended.unwrap_or_else(clock::now);
-        no_endpoint::count(&self.worker, self.decision.endpoint.id, ended);
+        let now_us = micros(self.worker.epoch, now);
+        let (outcome, evidence) = self.evidence(ended);
         let slot = self.worker.shard.slot(self.decision.slot);
+        let evidence = evidence.and_then(|evidence| slot.judged.admit(self.decision.user, evidence, now_us));
+        no_endpoint::count(&self.worker, self.decision.endpoint.id, ended);
         slot.finish(&Finish {
             outcome,
             code: self.code.unwrap_or(CLIENT_CLOSED_REQUEST),
             duration_us: micros(self.started, now),
             evidence,
-            now_us: micros(self.worker.epoch, now),
+            now_us,
         });
         if self.events != 0 && evidence.is_some() {
             slot.judged.count_events(self.events);
@@ -300,7 +322,7 @@ impl Record {
             Some(first) => (first.outcome(), first.counts_as, None),
             None => (ended, self.counts_as(), self.head_us),
         };
-        let tells = self.decision.why.by_lot() && counts_as != Some(CountsAs::Nothing);
+        let tells = self.decision.why.by_lot() && !self.late.get() && counts_as != Some(CountsAs::Nothing);
         (outcome, if tells { Evidence::of(outcome, head_us) } else { None })
     }
 

@@ -17,6 +17,7 @@ use super::early;
 use super::error::ProxyError;
 use super::headers;
 use super::pool::UpstreamConnection;
+use super::record::Record;
 use super::upload::{BodyState, RequestBody};
 use super::websocket;
 use crate::routing::Decision;
@@ -106,15 +107,26 @@ fn tells_of_connection(failed: &Failed) -> bool {
 
 type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
-/// How long to wait for a head.
+/// How long to wait for a head, and whom to tell on the way that it is late.
 pub(super) struct Wait<'a> {
     pub(super) downstream: &'a Downstream,
+    pub(super) record: &'a Record,
     pub(super) body_state: Option<&'a Cell<BodyState>>,
     pub(super) span: Duration,
     pub(super) call: Option<&'a mut Deadline>,
 }
 
 impl Wait<'_> {
+    /// The deadline has passed, and it was the verdict's: told, and armed for the rest.
+    fn is_only_late(&self, patience: &mut Patience, deadline: &mut Deadline, context: &Context<'_>) -> bool {
+        let rest = patience.rest();
+        if let Some(rest) = rest {
+            self.record.late();
+            deadline.restart(rest);
+        }
+        rest.is_some() && deadline.poll(context).is_pending()
+    }
+
     /// `drive` moves the connection, and says how many informational answers came meanwhile.
     async fn head(
         mut self,
@@ -122,7 +134,8 @@ impl Wait<'_> {
         mut drive: impl FnMut(&mut Context<'_>) -> u32,
     ) -> Result<Response<Incoming>, Failed> {
         let mut head = pin!(head);
-        let mut deadline = Deadline::after(&self.downstream.worker.deadlines, self.span);
+        let mut patience = Patience::new(self.record.verdict_timeout(), self.span);
+        let mut deadline = Deadline::after(&self.downstream.worker.deadlines, patience.next());
         let mut answers_ahead = 0;
         poll_fn(|context| {
             answers_ahead += drive(context);
@@ -130,7 +143,7 @@ impl Wait<'_> {
                 return Poll::Ready(Err(Failed::Flood));
             }
             if self.body_state.is_some_and(is_moving) {
-                deadline.restart(self.span);
+                deadline.restart(patience.next());
             }
             match head.as_mut().poll(context) {
                 Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
@@ -138,7 +151,12 @@ impl Wait<'_> {
                     Some(unsent) => Failed::Unsent(Box::new(unsent)),
                     None => Failed::Broken(error.into_error()),
                 })),
-                Poll::Pending if deadline.poll(context).is_ready() => Poll::Ready(Err(Failed::TimedOut)),
+                Poll::Pending
+                    if deadline.poll(context).is_ready()
+                        && !self.is_only_late(&mut patience, &mut deadline, context) =>
+                {
+                    Poll::Ready(Err(Failed::TimedOut))
+                }
                 Poll::Pending => {
                     self.downstream.await_upstream(self.span);
                     let call = self.call.as_mut().map_or(Poll::Pending, |call| call.poll(context));
@@ -147,6 +165,30 @@ impl Wait<'_> {
             }
         })
         .await
+    }
+}
+
+/// What is left to wait for. One deadline serves both, armed for whichever comes next, so that an ordinary request pays
+/// for one.
+struct Patience {
+    /// `None`: the request was late already, or will not be before its time is up, or nobody cares.
+    verdict: Option<Duration>,
+    response: Duration,
+}
+
+impl Patience {
+    fn new(verdict: Option<Duration>, response: Duration) -> Self {
+        Self { verdict: verdict.filter(|verdict| *verdict < response), response }
+    }
+
+    /// From the end of the request.
+    fn next(&self) -> Duration {
+        self.verdict.unwrap_or(self.response)
+    }
+
+    /// The deadline has passed: how much longer, if that was the verdict's.
+    fn rest(&mut self) -> Option<Duration> {
+        self.verdict.take().map(|verdict| self.response - verdict)
     }
 }
 

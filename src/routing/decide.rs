@@ -6,6 +6,8 @@
 //! [`Dice`] alone.
 
 use super::balance::Chosen;
+use crate::metrics::users::User;
+
 use super::dice::Dice;
 use super::harm::Permit;
 use super::snapshot::{RouteShares, Snapshot};
@@ -36,43 +38,54 @@ pub fn decide(
         }
     }
     let Some(serving) = &route.serving else { return refuse(Answer::Deny(index)) };
-    let (assigned, why) = assign(serving, snapshot.shares(index), view, dice);
-    let (assigned, why, permit) = permitted(serving, assigned, why);
-    let phantom = (assigned == STABLE && why.by_lot()).then(|| phantom(serving, view, dice)).flatten();
-    let mut found = Finding { snapshot, serving, view, dice, in_flight };
-    let place = Place { route: index, variant: assigned };
-    if let Some(chosen) = found.endpoint(assigned) {
-        let decision = Decision { phantom, ..found.decision(place, chosen, why) };
+    let assigned = assign(serving, snapshot.shares(index), view, dice);
+    let (assigned, permit) = permitted(serving, assigned);
+    let by_lot = assigned.variant == STABLE && assigned.why.by_lot();
+    let phantom = by_lot.then(|| phantom(serving, view, dice)).flatten();
+    let mut found = Finding { snapshot, serving, view, dice, in_flight, route: index };
+    if let Some(chosen) = found.endpoint(assigned.variant) {
+        let decision = Decision { phantom, ..found.decision(assigned, chosen) };
         return found.forward(decision, permit);
     }
     let stable = serving.variants[STABLE].slot;
-    let nobody = |place, why, instead_of| {
-        refuse(Answer::NoEndpoint(NoEndpoint { slot: stable, place, why, instead_of, phantom }))
+    let nobody = |Assigned { variant, why, user }: Assigned, instead_of| {
+        let place = Place { route: index, variant };
+        refuse(Answer::NoEndpoint(NoEndpoint { slot: stable, place, why, user, instead_of, phantom }))
     };
-    if assigned == STABLE {
-        return nobody(place, why, None);
+    if assigned.variant == STABLE {
+        return nobody(assigned, None);
     }
-    let canary = &serving.variants[assigned];
+    let canary = &serving.variants[assigned.variant];
     let failed = !snapshot.usable(canary.group.index).is_pending();
-    let instead_of = failed.then(|| Missed { slot: canary.slot, by_lot: why.by_lot() });
-    let (place, why) = (Place { variant: STABLE, ..place }, Why::NoEndpoint);
+    let Assigned { why, user, .. } = assigned;
+    let instead_of = failed.then(|| Missed { slot: canary.slot, by_lot: why.by_lot(), user });
+    let at_stable = Assigned { variant: STABLE, why: Why::NoEndpoint, user: None };
     match found.endpoint(STABLE) {
         Some(chosen) => {
-            let decision = Decision { instead_of, ..found.decision(place, chosen, why) };
+            let decision = Decision { instead_of, ..found.decision(at_stable, chosen) };
             found.forward(decision, None)
         }
-        None => nobody(place, why, instead_of),
+        None => nobody(at_stable, instead_of),
     }
+}
+
+/// Who is to serve the request, before it is known whether that is possible.
+#[derive(Clone, Copy)]
+struct Assigned {
+    /// Its index.
+    variant: usize,
+    why: Why,
+    user: Option<User>,
 }
 
 /// A canary that could do harm needs a permit for it, also if the request asked for the canary: the budget is a
 /// promise about users, and testers are users.
-fn permitted(serving: &Serving, assigned: usize, why: Why) -> (usize, Why, Option<Permit>) {
-    match &serving.variants[assigned].harm {
-        None => (assigned, why, None),
+fn permitted(serving: &Serving, assigned: Assigned) -> (Assigned, Option<Permit>) {
+    match &serving.variants[assigned.variant].harm {
+        None => (assigned, None),
         Some(budget) => match budget.take() {
-            Some(permit) => (assigned, why, Some(permit)),
-            None => (STABLE, Why::HarmBudget, None),
+            Some(permit) => (assigned, Some(permit)),
+            None => (Assigned { variant: STABLE, why: Why::HarmBudget, user: None }, None),
         },
     }
 }
@@ -95,6 +108,8 @@ struct Finding<'a, F> {
     view: &'a View<'a>,
     dice: &'a mut Dice,
     in_flight: F,
+    /// The index of the route.
+    route: usize,
 }
 
 impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
@@ -104,21 +119,24 @@ impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
         balance::choose(group, self.snapshot.usable(group.index), key, self.dice, &self.in_flight)
     }
 
-    fn decision(&self, place: Place, chosen: Chosen, why: Why) -> Decision {
-        let variant = &self.serving.variants[place.variant];
+    fn decision(&self, assigned: Assigned, chosen: Chosen) -> Decision {
+        let Assigned { variant: index, why, user } = assigned;
+        let variant = &self.serving.variants[index];
         Decision {
             generation: self.snapshot.generation(),
             slot: variant.slot,
-            place,
+            place: Place { route: self.route, variant: index },
             endpoint: chosen.endpoint,
             protocol: variant.group.protocol,
             proxy_protocol: variant.group.proxy_protocol,
             timeouts: variant.group.timeouts,
+            verdict_timeout_ms: self.serving.verdict_timeout_ms,
             why,
+            user,
             websocket: self.serving.websocket,
             instead_of: None,
             phantom: None,
-            canary: place.variant != STABLE,
+            canary: index != STABLE,
             other: chosen.other,
             retry: variant.group.retry,
             fallback: None,
@@ -151,21 +169,26 @@ impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
     }
 }
 
-/// The index of the variant, and why.
-fn assign(serving: &Serving, shares: &RouteShares, view: &View<'_>, dice: &mut Dice) -> (usize, Why) {
+fn assign(serving: &Serving, shares: &RouteShares, view: &View<'_>, dice: &mut Dice) -> Assigned {
+    let of_nobody = |variant, why| Assigned { variant, why, user: None };
     match overrides::asked(&serving.overrides, view) {
-        Some(asked) if asked == STABLE || shares.is_open(asked) => return (asked, Why::Override),
-        Some(_) => return (STABLE, Why::Cord),
+        Some(asked) if asked == STABLE || shares.is_open(asked) => return of_nobody(asked, Why::Override),
+        Some(_) => return of_nobody(STABLE, Why::Cord),
         None => {}
     }
     let split = shares.split();
     if split.is_stable_only() {
-        return (STABLE, Why::Weight);
+        return of_nobody(STABLE, Why::Weight);
     }
     let key = serving.sticky.as_ref();
-    match key.and_then(|key| sticky::position_ppm(key, serving.salt, view)) {
-        Some(position_ppm) => (split.variant_at(position_ppm), Why::Sticky),
-        None => (split.variant_at(dice.position_ppm(serving.variants[STABLE].slot)), Why::Weight),
+    match key.and_then(|key| sticky::place(key, serving.salt, view)) {
+        Some((position_ppm, user)) => {
+            Assigned { variant: split.variant_at(position_ppm), why: Why::Sticky, user: Some(user) }
+        }
+        None => {
+            let position_ppm = dice.position_ppm(serving.variants[STABLE].slot);
+            of_nobody(split.variant_at(position_ppm), Why::Weight)
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method};
 use super::harm::Holds;
 use crate::config::{ProxyProtocol, Rescue, Retry, Scheme, UpstreamProtocol, Weight};
 use crate::metrics::SlotId;
+use crate::metrics::users::User;
 
 /// What routing may look at.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,8 @@ pub struct NoEndpoint {
     pub slot: SlotId,
     pub place: Place,
     pub why: Why,
+    /// As in a [`Decision`].
+    pub user: Option<User>,
     pub instead_of: Option<Missed>,
     /// As [`Decision::phantom`].
     pub phantom: Option<SlotId>,
@@ -70,6 +73,7 @@ pub struct Missed {
     pub slot: SlotId,
     /// As [`Why::by_lot`] of the canary's assignment.
     pub by_lot: bool,
+    pub user: Option<User>,
 }
 
 impl Answer {
@@ -98,7 +102,11 @@ pub struct Decision {
     /// Each connection begins with a header that names the client.
     pub proxy_protocol: Option<ProxyProtocol>,
     pub timeouts: Timeouts,
+    /// Without the head of an answer for so long it counts as failed.
+    pub verdict_timeout_ms: u32,
     pub why: Why,
+    /// Whose request it is, if their sticky key drew the lot.
+    pub user: Option<User>,
     /// `Upgrade: websocket` is passed on.
     pub websocket: bool,
     /// Counted as a failure of this canary, beside what becomes of the request.

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use twox_hash::XxHash3_64;
 
 use crate::config::StickyKey;
+use crate::metrics::users::User;
 
 use super::View;
 use super::fields;
@@ -18,14 +19,14 @@ use super::split;
 const ENDPOINT_SALT: u64 = 0x656e_6470_6f69_6e74;
 const PHANTOM_SALT: u64 = 0x7068_616e_746f_6d21;
 
-/// Where on the ring this user stands; `None` if the request does not carry the key.
-pub(super) fn position_ppm(key: &StickyKey, salt: u64, view: &View<'_>) -> Option<u32> {
-    hash(key, salt, view).map(split::position_ppm)
+/// Where on the ring this user stands, and who it is to the evidence; `None` if the request does not carry the key.
+pub(super) fn place(key: &StickyKey, salt: u64, view: &View<'_>) -> Option<(u32, User)> {
+    hash(key, salt, view).map(|hash| (split::position_ppm(hash), User::of_hash(hash)))
 }
 
 /// The same for the phantom's own lot: its people are no others' people.
 pub(super) fn phantom_position_ppm(key: &StickyKey, salt: u64, view: &View<'_>) -> Option<u32> {
-    position_ppm(key, salt ^ PHANTOM_SALT, view)
+    hash(key, salt ^ PHANTOM_SALT, view).map(split::position_ppm)
 }
 
 /// `None` if the request does not carry the key.

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::iter;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::tls::EndpointTls;
 use crate::config::{
@@ -58,6 +59,8 @@ pub struct Serving {
     pub websocket: bool,
     /// `None`: nobody answers for a canary.
     pub rescue: Option<Rescue>,
+    /// Rounded up.
+    pub verdict_timeout_ms: u32,
     /// `None`: answers mean what their status says, and none is an event.
     pub meaning: Option<Arc<Meaning>>,
     /// `None`: there is no canary, or the self-test is off.
@@ -284,11 +287,16 @@ fn entry(
             salt: sticky::salt(&name, canaries.iter().map(|canary| &*canary.upstream)),
             websocket: route.upgrade.contains(&Upgrade::Websocket),
             rescue: route.guard.rescue,
+            verdict_timeout_ms: whole_ms(route.guard.verdict_timeout),
             meaning: Meaning::of(&route.guard),
         }),
         policy,
         name,
     })
+}
+
+fn whole_ms(span: Duration) -> u32 {
+    u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
 fn variant(

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::http2::H2;
 use crate::support::andon::{lone, split};
 use crate::support::h2::{Client, Payload, Upstream, request, response};
-use crate::support::{Andon, Load, Server, Site, get, reply, wait};
+use crate::support::{Andon, Load, Manual, Message, OK, Server, Site, Wire, get, get_with, reply, wait};
 
 /// What answers with these statuses mean, on this path.
 fn rule(path: &str, statuses: &str, counts_as: &str) -> String {
@@ -168,4 +168,97 @@ fn a_canary_that_leads_to_as_many_orders_stays() {
     wait::until("both answer", || (stable.requests() > 300 && canary.requests() > 300).then_some(()));
     wait::while_holds(Duration::from_secs(3), "the cord is not pulled", || andon.shop()["cord"].is_null());
     load.stop();
+}
+
+/// A canary that takes connections and never says a word, and time enough for it to do so.
+const HANGS: &str = "[route.guard]\nrescue = false\nverdict_timeout = \"200ms\"\n";
+
+fn patient(stable: SocketAddr, canary: SocketAddr, weight: &str) -> String {
+    split(stable, canary, weight, HANGS).replace("endpoints", "response_timeout = \"5m\"\nendpoints")
+}
+
+#[test]
+fn a_canary_that_hangs_is_backed_off_before_anything_has_ended() {
+    let (stable, canary) = (Server::named("stable"), Manual::start());
+    let andon = Andon::start(&patient(stable.address, canary.address, "50%"));
+    let mut clients = Vec::new();
+    wait::until("the cord is pulled", || {
+        let mut client = andon.connect();
+        client.send(get("/"));
+        clients.push(client);
+        (!andon.shop()["cord"].is_null()).then_some(())
+    });
+    let canary = ("variant", "canary");
+    assert_eq!(andon.metric("andon_outcomes_total", &[canary]), 0.0);
+    assert!(andon.metric("andon_requests_in_flight", &[canary]) >= 5.0);
+    let cord = andon.shop()["cord"].clone();
+    assert!(cord["why"].to_string().contains("fail"), "{cord}");
+}
+
+#[test]
+fn a_late_answer_is_passed_on_and_a_late_client_is_not_held_against_the_upstream() {
+    let (stable, canary) = (Manual::start(), Manual::start());
+    let andon = Andon::start(&patient(stable.address, canary.address, "100%"));
+    let mut client = andon.connect();
+    client.send("POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 4\r\n\r\nab");
+    let mut peer = canary.accept();
+    peer.head();
+    wait::while_holds(Duration::from_millis(2_500), "the canary is not judged by it", || {
+        verdict(&andon).to_string().contains("no canary requests yet")
+    });
+    client.send("cd");
+    assert_eq!(peer.read_until("abcd"), "abcd");
+    wait::until("the canary is late", || {
+        verdict(&andon).to_string().contains("nothing to compare with").then_some(())
+    });
+    peer.send(OK);
+    assert_eq!(client.response().status(), 200);
+    andon.wait_for_outcome("success", 1.0);
+}
+
+/// Fails whoever is called so, and says who it is all the same.
+fn fails_poison(name: &'static str) -> Server {
+    Server::start(move |request| {
+        let poison = request.field("x-user").is_some_and(|user| user.starts_with("poison"));
+        reply(if poison { 500 } else { 200 }, name)
+    })
+}
+
+fn ask_as(wire: &mut Wire, user: &str) -> Message {
+    wire.send(get_with("/", &format!("X-User: {user}\r\n")));
+    wire.response()
+}
+
+const STICKY: &str = "[route.sticky]\nheader = \"x-user\"\n[route.guard]\nrescue = false\n";
+
+#[test]
+fn one_user_who_always_fails_is_no_evidence_against_the_canary_that_has_them() {
+    let (stable, canary) = (fails_poison("stable"), fails_poison("canary"));
+    let andon = Andon::start(&split(stable.address, canary.address, "50%", STICKY));
+    let mut wire = andon.connect();
+    let mut poisons = (0..20).map(|number| format!("poison-{number}"));
+    let poison =
+        poisons.find(|user| ask_as(&mut wire, user).text() == "canary").expect("half of them are there");
+    let mut others = (0..).map(|number| format!("user-{number}"));
+    wait::while_holds(Duration::from_secs(4), "the cord is not pulled", || {
+        for _ in 0..3 {
+            assert_eq!(ask_as(&mut wire, &poison).text(), "canary");
+        }
+        assert_eq!(ask_as(&mut wire, &others.next().expect("no end")).status(), 200);
+        andon.shop()["cord"].is_null()
+    });
+    let failed = [("variant", "canary"), ("outcome", "server_error")];
+    assert!(andon.metric("andon_outcomes_total", &failed) > 50.0);
+}
+
+#[test]
+fn many_users_who_fail_are_evidence() {
+    let (stable, canary) = (Server::named("stable"), Server::start(|_| reply(500, "canary")));
+    let andon = Andon::start(&split(stable.address, canary.address, "50%", STICKY));
+    let mut wire = andon.connect();
+    let mut users = (0..).map(|number| format!("user-{number}"));
+    wait::until("the cord is pulled", || {
+        ask_as(&mut wire, &users.next().expect("no end"));
+        (!andon.shop()["cord"].is_null()).then_some(())
+    });
 }

@@ -1,12 +1,12 @@
 //! With whom a canary is compared, and what its guard hears.
 
-use crate::config::Service;
-use crate::control::rig::{Rig, config};
+use crate::config::{Config, Service, StickyKey};
+use crate::control::rig::{Rig, config, shop};
 use crate::control::testing::route;
 use crate::metrics::Outcome;
 
 /// A canary and, on `v3`, what may be called the baseline.
-fn two(baseline: bool) -> crate::config::Config {
+fn two(baseline: bool) -> Config {
     let mut route = route("shop", &[("canary", "v2", "5%"), ("fresh", "v3", "5%")]);
     if let Service::Split { canaries, .. } = &mut route.service {
         canaries[1].baseline = baseline;
@@ -49,4 +49,40 @@ async fn a_baseline_without_traffic_compares_with_nobody() {
     assert_eq!(&*rig.canary().verdict.compared_with, "stable");
     fresh_ones_fail(&mut rig, 20);
     assert!(rig.view().cord.is_some());
+}
+
+fn sticky(mut config: Config) -> Config {
+    config.routes[0].sticky = Some(StickyKey::Address);
+    config
+}
+
+#[tokio::test]
+async fn users_who_failed_come_back_when_the_release_starts_anew() {
+    let mut rig = Rig::new(sticky(shop("50%"))).await;
+    assert!(rig.counts_failure_of("stable", 7) && !rig.counts_failure_of("canary", 7));
+    rig.tick();
+    drop(rig.set_weight("60%"));
+    rig.stored();
+    assert!(!rig.counts_failure_of("canary", 7), "a step up is the same release");
+    drop(rig.pull_cord(None));
+    rig.stored();
+    drop(rig.reset_cord());
+    rig.stored();
+    assert!(rig.counts_failure_of("canary", 7) && !rig.counts_failure_of("stable", 7));
+}
+
+#[tokio::test]
+async fn users_come_back_when_a_quarter_of_them_has_left() {
+    let mut rig = Rig::new(sticky(shop("50%"))).await;
+    (0..=1 << 15).for_each(|user| assert!(rig.counts_failure_of("canary", user)));
+    (0..20).for_each(|_| rig.tick());
+    assert!(rig.counts_failure_of("stable", 7));
+}
+
+#[tokio::test]
+async fn where_requests_are_drawn_nobody_leaves() {
+    let mut rig = Rig::new(shop("50%")).await;
+    assert!((0..3).all(|_| rig.counts_failure_of("canary", 7)));
+    drop(rig.reload(sticky(shop("50%"))));
+    assert!(rig.counts_failure_of("canary", 7) && !rig.counts_failure_of("canary", 7));
 }

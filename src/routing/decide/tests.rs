@@ -254,7 +254,7 @@ fn a_canary_without_an_endpoint_is_served_by_stable_and_the_canary_missed_it() {
     assert_eq!((decision.slot, decision.endpoint.address.port()), (stable, 9_001));
     assert_eq!(decision.why, Why::NoEndpoint);
     assert!(!decision.why.by_lot());
-    assert_eq!(decision.instead_of, Some(Missed { slot: canary, by_lot: true }));
+    assert_eq!(decision.instead_of, Some(Missed { slot: canary, by_lot: true, user: None }));
 }
 
 #[test]
@@ -269,14 +269,16 @@ fn stable_without_an_endpoint_has_nobody_behind_it() {
     let snapshot = with_endpoints(false, Usable::default());
     let [stable, canary] = slots(&snapshot);
     let answer = decide(&snapshot, &get().view(), &mut Dice::new(1), |_| 0).answer;
-    let instead_of = Some(Missed { slot: canary, by_lot: true });
+    let instead_of = Some(Missed { slot: canary, by_lot: true, user: None });
     let place = Place { route: 0, variant: STABLE };
-    let expected = NoEndpoint { slot: stable, place, why: Why::NoEndpoint, instead_of, phantom: None };
+    let expected =
+        NoEndpoint { slot: stable, place, why: Why::NoEndpoint, user: None, instead_of, phantom: None };
     assert_eq!(answer, Answer::NoEndpoint(expected));
 
     let canary_off = snapshot.with_shares(3, 0, &[open(0)]);
     let answer = decide(&canary_off, &get().view(), &mut Dice::new(1), |_| 0).answer;
-    let expected = NoEndpoint { slot: stable, place, why: Why::Weight, instead_of: None, phantom: None };
+    let expected =
+        NoEndpoint { slot: stable, place, why: Why::Weight, user: None, instead_of: None, phantom: None };
     assert_eq!(answer, Answer::NoEndpoint(expected));
 }
 
@@ -360,4 +362,28 @@ fn where_stable_has_no_endpoint_the_phantom_misses_it_too() {
         other => panic!("{other:?}"),
     });
     assert!((92..=108).contains(&phantoms.count()));
+}
+
+#[test]
+fn only_a_sticky_lot_is_somebodys() {
+    let keyed = Route {
+        sticky: Some(StickyKey::Header(HeaderName::from_static("x-user"))),
+        ..split_route("shop", &["v2"])
+    };
+    let snapshot = snapshot(vec![keyed], &[500_000]);
+    let mut dice = Dice::new(1);
+    let mut user = |request: Request| request.decide(&snapshot, &mut dice).user;
+    let ann = user(get().with("x-user", "ann"));
+    assert!(ann.is_some());
+    assert_eq!(user(get().with("x-user", "ann")), ann);
+    assert_ne!(user(get().with("x-user", "bob")), ann);
+    assert_eq!(user(get()), None);
+}
+
+#[test]
+fn a_verdict_timeout_is_in_whole_milliseconds() {
+    let mut slow = route("shop");
+    slow.guard.verdict_timeout = std::time::Duration::from_micros(250_001);
+    let snapshot = snapshot(vec![slow], &[]);
+    assert_eq!(get().decide(&snapshot, &mut Dice::new(1)).verdict_timeout_ms, 251);
 }
