@@ -42,8 +42,8 @@ pub(super) struct Record {
     counted: bool,
     /// What the first attempt came to, if there was another.
     first: Option<Outcome>,
-    /// Stable has taken over.
-    rescued: bool,
+    /// Stable has taken over, after this.
+    rescued: Option<Outcome>,
     /// Set when the end is known; a drop without it means that the client, or the drain, cut the request.
     outcome: Option<Outcome>,
     /// Of the body on its way down.
@@ -75,7 +75,7 @@ impl Record {
             ended: None,
             counted: false,
             first: None,
-            rescued: false,
+            rescued: None,
             outcome: None,
             bytes_down: 0,
             bytes_up: line.as_ref().map(|_| Rc::default()),
@@ -114,7 +114,10 @@ impl Record {
 
     /// The attempt failed with `outcome`, and stable takes over.
     pub(super) fn rescue(&mut self, outcome: Outcome, fallback: Fallback) {
-        self.rescued = true;
+        self.rescued = Some(outcome);
+        if outcome == Outcome::Recalled {
+            self.worker.shard.slot(self.decision.slot).recalls.add(1);
+        }
         self.seat = None;
         self.holds.limit = self.holds.fallback_limit.take();
         self.serve_by(self.decision.rescued(fallback), outcome);
@@ -240,7 +243,7 @@ impl Record {
         line.head_us = self.head_us;
         line.total_us = micros(self.started, self.ended.unwrap_or_else(clock::now));
         line.why = Some(self.decision.why);
-        line.rescue = self.first.filter(|_| self.rescued);
+        line.rescue = self.first.filter(|_| self.rescued.is_some());
         line.endpoint = Some(self.decision.endpoint.address);
         line.end = End::Outcome(self.outcome.unwrap_or_else(|| self.cut()));
         self.worker.report(line);
@@ -250,8 +253,8 @@ impl Record {
     fn settle(&mut self, ended: Outcome) {
         let slot = self.worker.shard.slot(self.decision.slot);
         let permit = self.holds.permit.take();
-        if self.rescued {
-            if ended == Outcome::Success {
+        if let Some(failed) = self.rescued {
+            if ended == Outcome::Success && failed != Outcome::Recalled {
                 slot.rescues.add(1);
                 self.worker.budgets.give_back(self.decision.slot, Kind::Rescue);
             }

@@ -57,6 +57,8 @@ pub struct Serving {
     pub websocket: bool,
     /// `None`: nobody answers for a canary.
     pub rescue: Option<Rescue>,
+    /// Whoever waits for a canary that is closed is called back.
+    pub recall: bool,
 }
 
 #[derive(Debug)]
@@ -263,6 +265,7 @@ fn entry(
             salt: sticky::salt(&name, canaries.iter().map(|canary| &*canary.upstream)),
             websocket: route.upgrade.contains(&Upgrade::Websocket),
             rescue: route.guard.rescue,
+            recall: route.guard.recall,
         }),
         policy,
         name,
