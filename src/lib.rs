@@ -39,7 +39,8 @@
 //!    `control`, `store` (`tests/it/tidy`).
 //! 2. `routing` and `immune` read no clock, socket or random source (clippy bans, `tests/it/tidy`).
 //! 3. There is one `ArcSwap`, the routing snapshot: made in `routing::live`, stored by `control::publish` alone (clippy
-//!    ban). Certificates come by a `watch` channel that `tls::Keeper` alone sends on.
+//!    ban). Certificates come by a `watch` channel that `tls::Keeper` alone sends on; another one tells that a snapshot
+//!    has closed a canary, and carries nothing but its number.
 //! 4. A request sees one generation: `routing::decide` returns a `Copy` decision, and no snapshot lives across
 //!    an await (`clippy::await_holding_refcell_ref`, the type of [`routing::Decision`]).
 //! 5. Every request ends in exactly one outcome with a blame, recorded on drop: `proxy::record`.

@@ -38,6 +38,11 @@ impl Publisher {
     }
 
     #[cfg(test)]
+    pub(super) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    #[cfg(test)]
     pub(super) fn shares(&self) -> &[Vec<Share>] {
         &self.shares
     }
@@ -53,10 +58,11 @@ impl Publisher {
     /// After a change of weights, ceilings or cords. One route costs one route; several are published as one
     /// whole, so that a cord pulled on all of them takes hold on all of them at once.
     pub(super) fn update(&mut self, changes: Vec<(usize, Vec<Share>)>) {
-        let mut changed = Vec::new();
+        let (mut changed, mut closes) = (Vec::new(), false);
         for (route, shares) in changes {
             let Some(mine) = self.shares.get_mut(route) else { continue };
             if *mine != shares {
+                closes |= mine.iter().zip(&shares).any(|(before, after)| before.open && !after.open);
                 *mine = shares;
                 changed.push(route);
             }
@@ -69,6 +75,9 @@ impl Publisher {
                 self.publish(snapshot);
             }
             _ => self.publish_whole(),
+        }
+        if closes {
+            self.live.tell_closing();
         }
     }
 

@@ -229,6 +229,11 @@ impl Rig {
         self.controller.publisher.shares()[0][0].effective
     }
 
+    /// What workers hear of canaries that are closed.
+    pub(super) fn closings(&self) -> watch::Receiver<u64> {
+        self.controller.publisher.live().closings()
+    }
+
     /// What would be stored next.
     pub(super) fn owed(&self) -> Vec<Change> {
         self.controller.saving.owed_changes()

@@ -103,6 +103,10 @@ fn of_slots(slots: &[(SlotId, SlotName)], shards: &Shards) -> Vec<MetricFamily> 
     );
     let mut rescues =
         Family::counter("andon_rescues_total", "Requests that a canary failed and stable answered");
+    let mut recalls = Family::counter(
+        "andon_recalls_total",
+        "Requests taken from a canary that was backed off before it began to answer",
+    );
     let mut flight = Family::gauge("andon_requests_in_flight", "Requests begun and not ended");
     let mut durations =
         Family::histogram("andon_request_duration_seconds", "From the request head to the end of the answer");
@@ -126,13 +130,14 @@ fn of_slots(slots: &[(SlotId, SlotName)], shards: &Shards) -> Vec<MetricFamily> 
         if &*name.variant != "stable" {
             harm.count(&labels, shards.sum(*slot, |counters| &counters.harm));
             rescues.count(&labels, shards.sum(*slot, |counters| &counters.rescues));
+            recalls.count(&labels, shards.sum(*slot, |counters| &counters.recalls));
             missed.count(&labels, shards.sum(*slot, |counters| &counters.missed));
         }
         let totals = shards.totals(*slot);
         flight.set(&labels, totals.in_flight() as f64);
         durations.observe(&labels, *slot, shards);
     }
-    [requests, outcomes, errors, harm, missed, retries, rescues, flight, durations]
+    [requests, outcomes, errors, harm, missed, retries, rescues, recalls, flight, durations]
         .into_iter()
         .filter_map(Family::done)
         .collect()

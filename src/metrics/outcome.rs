@@ -35,6 +35,8 @@ pub enum Outcome {
     Internal,
     /// None of the endpoints could be used, so nothing was sent.
     NoEndpoint,
+    /// Taken from a canary that had not begun to answer when it was backed off, and given to stable.
+    Recalled,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub enum Blame {
 }
 
 impl Outcome {
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
     pub const ALL: [Self; Self::COUNT] = [
         Self::Success,
         Self::ServerError,
@@ -61,13 +63,14 @@ impl Outcome {
         Self::DownstreamBad,
         Self::Internal,
         Self::NoEndpoint,
+        Self::Recalled,
     ];
 
     pub fn blame(self) -> Blame {
         match self {
             Self::Success => Blame::Nobody,
             Self::DownstreamGone | Self::DownstreamBad => Blame::Downstream,
-            Self::Internal => Blame::Andon,
+            Self::Internal | Self::Recalled => Blame::Andon,
             Self::ServerError
             | Self::ConnectError
             | Self::ConnectTimeout
@@ -101,6 +104,7 @@ impl Outcome {
             Self::DownstreamBad => "downstream_bad",
             Self::Internal => "internal",
             Self::NoEndpoint => "no_endpoint",
+            Self::Recalled => "recalled",
         }
     }
 }
@@ -126,5 +130,6 @@ mod tests {
     fn a_client_that_leaves_is_never_evidence() {
         assert_eq!(Outcome::DownstreamGone.blame(), Blame::Downstream);
         assert_eq!(Outcome::Internal.blame(), Blame::Andon);
+        assert_eq!(Outcome::Recalled.blame(), Blame::Andon);
     }
 }

@@ -86,6 +86,7 @@ pub struct SlotCounters {
     // where something was repaired, or was not
     pub retries: Counter,
     pub rescues: Counter,
+    pub recalls: Counter,
     pub harm: Counter,
     /// Requests that stable had in its place, because none of its endpoints could be used.
     pub missed: Counter,
@@ -105,6 +106,7 @@ impl Default for SlotCounters {
             last_failure_us: Counter::default(),
             retries: Counter::default(),
             rescues: Counter::default(),
+            recalls: Counter::default(),
             harm: Counter::default(),
             missed: Counter::default(),
             judged: Judged::default(),

@@ -62,7 +62,7 @@ impl Deadlines {
         }
     }
 
-    /// Wakes every task that waits here, due or not: the drain does it.
+    /// Wakes every task that waits here, due or not: the drain does it, and a canary that is closed.
     pub(super) fn wake_all(&self) {
         for (_, entry) in self.entries.borrow().iter() {
             entry.waker.wake_by_ref();

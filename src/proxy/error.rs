@@ -30,6 +30,8 @@ pub(super) enum ProxyError {
     ResponseTimeout,
     #[error("the upstream did not answer in the time that the client gave it")]
     CallDeadline,
+    #[error("the upstream was taken out of service before it answered")]
+    Recalled,
     #[error("the request was not answered in the time that it has")]
     RequestTimeout,
     #[error("the upstream closed the connection before it answered")]
@@ -62,6 +64,7 @@ impl ProxyError {
             Self::Connect(_) | Self::Handshake(_) => Outcome::ConnectError,
             Self::Overflow => Outcome::Overflow,
             Self::Local(_) | Self::Gone => Outcome::Internal,
+            Self::Recalled => Outcome::Recalled,
             Self::ConnectTimeout => Outcome::ConnectTimeout,
             Self::ResponseTimeout | Self::RequestTimeout => Outcome::ResponseTimeout,
             Self::Reset(_) => Outcome::Reset,
@@ -88,7 +91,7 @@ impl ProxyError {
             | Self::Framing
             | Self::Flood
             | Self::Unsendable => StatusCode::BAD_GATEWAY,
-            Self::Local(_) | Self::Gone | Self::Overflow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Local(_) | Self::Gone | Self::Overflow | Self::Recalled => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout | Self::ResponseTimeout | Self::RequestTimeout | Self::CallDeadline => {
                 StatusCode::GATEWAY_TIMEOUT
             }

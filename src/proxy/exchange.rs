@@ -2,9 +2,12 @@
 //! that a dead pooled connection swallowed, and the attempts elsewhere that [`rescue`] asks for.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
-use http::{Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use super::connect::{Freshness, obtain};
@@ -12,6 +15,7 @@ use super::connection::Downstream;
 use super::deadline::Deadline;
 use super::error::ProxyError;
 use super::pool::UpstreamConnection;
+use super::recall::Recall;
 use super::record::Record;
 use super::replay::{Head, Spare};
 use super::rescue::{self, Next};
@@ -142,8 +146,10 @@ async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &R
     // What becomes a tunnel keeps its connection.
     let mut freshness = if websocket.is_some() { Freshness::New } else { Freshness::Any };
     let mut call = call_deadline(worker, &request);
+    let recall = Recall::of(worker, decision, spare);
     for _ in 0..TRIES_MAX {
-        let mut connection = match obtain(downstream, decision, freshness, record.started()).await {
+        let recallable = recall.as_ref().filter(|_| request.version() != Version::HTTP_2);
+        let mut connection = match connect(downstream, record, freshness, recallable).await {
             Ok(connection) => connection,
             Err(error) => {
                 // One that was written for HTTP/2 before it came back can be read by nothing else.
@@ -154,7 +160,8 @@ async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &R
         let reused = connection.is_reused();
         let copy = wants_copy(&request, &connection, spare, decision).then(|| Head::of(&request));
         let span = decision.timeouts.response;
-        let wait = Wait { downstream, record, body_state, span, call: call.as_mut() };
+        let recall = recall.as_ref().filter(|_| may_be_rescued(request.method(), decision));
+        let wait = Wait { downstream, record, body_state, span, call: call.as_mut(), recall };
         let failed = match send(wait, &mut connection, request, decision).await {
             Ok(response) => {
                 let result = checked(response, connection, websocket);
@@ -187,6 +194,22 @@ async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &R
     Attempt { result: Err(ProxyError::Reset(None)), again: None }
 }
 
+/// A connection to send on, unless the request is called back before there is one.
+async fn connect(
+    downstream: &Downstream,
+    record: &Record,
+    freshness: Freshness,
+    recall: Option<&Recall<'_>>,
+) -> Result<UpstreamConnection, ProxyError> {
+    let mut connection = pin!(obtain(downstream, record.decision(), freshness, record.started()));
+    poll_fn(|context| match connection.as_mut().poll(context) {
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        _ if recall.is_some_and(Recall::is_due) => Poll::Ready(Err(ProxyError::Recalled)),
+        connection => connection,
+    })
+    .await
+}
+
 /// Of a gRPC call that has one.
 fn call_deadline(worker: &Worker, request: &Request<RequestBody>) -> Option<Deadline> {
     let headers = request.headers();
@@ -208,9 +231,12 @@ fn wants_copy(
 ) -> bool {
     let refusable = matches!(connection, UpstreamConnection::Shared(_));
     let resent = connection.is_reused() || decision.retry.is_some_and(|retry| retry.on.reset);
-    let rescued = |method| decision.fallback.is_some_and(|fallback| fallback.rescue.methods.contains(method));
     let (method, is_idempotent) = (request.method(), request.method().is_idempotent());
-    spare.is_whole() && (refusable || (resent && is_idempotent) || rescued(method))
+    spare.is_whole() && (refusable || (resent && is_idempotent) || may_be_rescued(method, decision))
+}
+
+fn may_be_rescued(method: &Method, decision: &Decision) -> bool {
+    decision.fallback.is_some_and(|fallback| fallback.rescue.methods.contains(method))
 }
 
 /// What was not looked at may be sent again, whatever it is. Else it must be idempotent (RFC 9110, 9.2.2), and the

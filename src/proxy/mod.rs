@@ -30,6 +30,7 @@ mod no_endpoint;
 mod policy;
 mod pool;
 mod proxy_protocol;
+mod recall;
 mod record;
 mod replay;
 mod rescue;

@@ -49,8 +49,8 @@ pub(super) struct Record {
     late: Cell<bool>,
     /// What the first attempt came to, if there was another.
     first: Option<First>,
-    /// Stable has taken over.
-    rescued: bool,
+    /// Stable has taken over, after this.
+    rescued: Option<Outcome>,
     /// Set when the end is known; a drop without it means that the client, or the drain, cut the request.
     outcome: Option<Outcome>,
     /// Of the body on its way down.
@@ -102,7 +102,7 @@ impl Record {
             counted: false,
             late: Cell::new(false),
             first: None,
-            rescued: false,
+            rescued: None,
             outcome: None,
             bytes_down: 0,
             bytes_up: line.as_ref().map(|_| Rc::default()),
@@ -142,7 +142,10 @@ impl Record {
     /// The attempt failed with `outcome`, be it by the status of its answer, and stable takes over.
     pub(super) fn rescue(&mut self, outcome: Outcome, answered: Option<StatusCode>, fallback: Fallback) {
         let counts_as = answered.and_then(|status| self.meant.as_ref()?.counts_as(Answered::Status(status)));
-        self.rescued = true;
+        self.rescued = Some(outcome);
+        if outcome == Outcome::Recalled {
+            self.worker.shard.slot(self.decision.slot).recalls.add(1);
+        }
         self.seat = None;
         self.holds.limit = self.holds.fallback_limit.take();
         self.serve_by(self.decision.rescued(fallback), First { failed: outcome, counts_as });
@@ -333,7 +336,7 @@ impl Record {
         line.head_us = self.head_us;
         line.total_us = micros(self.started, self.ended.unwrap_or_else(clock::now));
         line.why = Some(self.decision.why);
-        line.rescue = self.first.filter(|_| self.rescued).map(|first| first.failed);
+        line.rescue = self.first.filter(|_| self.rescued.is_some()).map(|first| first.failed);
         line.endpoint = Some(self.decision.endpoint.address);
         line.end = End::Outcome(self.outcome.unwrap_or_else(|| self.cut()));
         self.worker.report(line);
@@ -343,8 +346,8 @@ impl Record {
     fn settle(&mut self, ended: Outcome) {
         let slot = self.worker.shard.slot(self.decision.slot);
         let permit = self.holds.permit.take();
-        if self.rescued {
-            if ended == Outcome::Success {
+        if let Some(failed) = self.rescued {
+            if ended == Outcome::Success && failed != Outcome::Recalled {
                 slot.rescues.add(1);
                 self.worker.budgets.give_back(self.decision.slot, Kind::Rescue);
             }

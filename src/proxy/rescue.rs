@@ -43,6 +43,9 @@ pub(super) fn next(
     spare: &Spare,
     retries: u8,
 ) -> Option<Next> {
+    if outcome == Outcome::Recalled {
+        return record.decision().fallback.map(Next::Rescue);
+    }
     if outcome.blame() != Blame::Upstream {
         return None;
     }

@@ -17,6 +17,7 @@ use super::early;
 use super::error::ProxyError;
 use super::headers;
 use super::pool::UpstreamConnection;
+use super::recall::Recall;
 use super::record::Record;
 use super::upload::{BodyState, RequestBody};
 use super::websocket;
@@ -34,6 +35,8 @@ pub(super) enum Failed {
     TimedOut,
     /// The client's own deadline came first.
     CallDeadline,
+    /// The canary was closed meanwhile.
+    Recalled,
 }
 
 impl Failed {
@@ -46,6 +49,7 @@ impl Failed {
             (_, Some(BodyState::TooLarge)) => ProxyError::RequestTooLarge,
             (Self::TimedOut, _) => ProxyError::ResponseTimeout,
             (Self::CallDeadline, _) => ProxyError::CallDeadline,
+            (Self::Recalled, _) => ProxyError::Recalled,
             (Self::Flood, _) => ProxyError::Flood,
             (Self::Unsendable, _) => ProxyError::Unsendable,
             (Self::Unsent(_), _) => ProxyError::Reset(None),
@@ -87,7 +91,7 @@ pub(super) async fn send(
             // Perhaps nobody is there any more: nobody else is to wait for that.
             match &head {
                 Ok(_) => stream.answered(),
-                Err(Failed::CallDeadline) => stream.unanswered(),
+                Err(Failed::CallDeadline | Failed::Recalled) => stream.unanswered(),
                 Err(failed) if tells_of_connection(failed) => stream.retire(),
                 Err(_) => {}
             }
@@ -114,6 +118,8 @@ pub(super) struct Wait<'a> {
     pub(super) body_state: Option<&'a Cell<BodyState>>,
     pub(super) span: Duration,
     pub(super) call: Option<&'a mut Deadline>,
+    /// `None`: this request, now that it is sent, cannot be called back.
+    pub(super) recall: Option<&'a Recall<'a>>,
 }
 
 impl Wait<'_> {
@@ -156,6 +162,9 @@ impl Wait<'_> {
                         && !self.is_only_late(&mut patience, &mut deadline, context) =>
                 {
                     Poll::Ready(Err(Failed::TimedOut))
+                }
+                Poll::Pending if self.recall.is_some_and(Recall::is_due_after_sending) => {
+                    Poll::Ready(Err(Failed::Recalled))
                 }
                 Poll::Pending => {
                     self.downstream.await_upstream(self.span);

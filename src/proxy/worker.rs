@@ -22,6 +22,7 @@ use super::connection;
 use super::deadline::Deadlines;
 use super::listener::Intake;
 use super::pool::Pools;
+use super::recall;
 use super::reserve::Reserve;
 use super::retry::Budgets;
 use super::spans::Spans;
@@ -31,7 +32,7 @@ use crate::metrics::Shard;
 use crate::metrics::load::Pressure;
 use crate::metrics::shard::Refused;
 use crate::routing::live::Reader;
-use crate::routing::{self, Answer, Decided, Dice, Live, Snapshot, TlsId, View};
+use crate::routing::{self, Answer, Decided, Decision, Dice, Live, Snapshot, TlsId, View};
 use crate::tls::{Client, Material};
 
 /// What hyper may keep of one connection, each way: a client that does not read must not cost a megabyte. Also the
@@ -97,6 +98,8 @@ pub(super) struct Worker {
     pub(super) spans: Option<Spans>,
     ids: RefCell<fastrand::Rng>,
     phase: Cell<Phase>,
+    /// The generation that closed a canary last; 0: none did.
+    pub(super) last_closing: Cell<u64>,
     connections: Cell<usize>,
     all_closed: Notify,
     /// Wakes the accept tasks.
@@ -113,6 +116,11 @@ impl Worker {
         let decided = routing::decide(snapshot, view, &mut dice, |endpoint| self.pools.in_flight(endpoint));
         also(snapshot, &decided.answer);
         decided
+    }
+
+    /// The canary that was decided for takes nobody any more.
+    pub(super) fn has_closed(&self, decision: &Decision) -> bool {
+        self.live.borrow_mut().snapshot().has_closed(decision)
     }
 
     /// Counts and logs a head that was refused before it was a request.
@@ -206,6 +214,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
             spans: setup.spans,
             ids: RefCell::new(fastrand::Rng::new()),
             phase: Cell::new(Phase::Serving),
+            last_closing: Cell::new(0),
             connections: Cell::new(0),
             all_closed: Notify::new(),
             drain_begins: Notify::new(),
@@ -214,6 +223,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
         spawn_local(Rc::clone(&worker.connection_deadlines).run());
         spawn_local(sweep(Rc::clone(&worker)));
         spawn_local(follow_tls(Rc::clone(&worker), setup.tls));
+        spawn_local(recall::follow(Rc::clone(&worker), setup.live.closings()));
         let mut accepting = Vec::new();
         for intake in setup.intakes {
             accepting.push(spawn_local(accept(Rc::clone(&worker), intake)));

@@ -164,8 +164,8 @@ impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
         let endpoint = self.endpoint(STABLE)?.endpoint;
         let stable = &self.serving.variants[STABLE];
         let (protocol, proxy_protocol) = (stable.group.protocol, stable.group.proxy_protocol);
-        let timeouts = stable.group.timeouts;
-        Some(Fallback { slot: stable.slot, endpoint, protocol, proxy_protocol, timeouts, rescue })
+        let (timeouts, recall) = (stable.group.timeouts, self.serving.recall);
+        Some(Fallback { slot: stable.slot, endpoint, protocol, proxy_protocol, timeouts, rescue, recall })
     }
 }
 

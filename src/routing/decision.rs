@@ -134,6 +134,8 @@ pub struct Fallback {
     pub proxy_protocol: Option<ProxyProtocol>,
     pub timeouts: Timeouts,
     pub rescue: Rescue,
+    /// Stable takes over as well when the canary is closed before it begins to answer.
+    pub recall: bool,
 }
 
 impl Decision {
@@ -147,7 +149,8 @@ impl Decision {
 
     /// The same request served by stable, for good. Still counted where it was decided to go.
     pub fn rescued(self, fallback: Fallback) -> Self {
-        let Fallback { slot: _, endpoint, protocol, proxy_protocol, timeouts, rescue: _ } = fallback;
+        let Fallback { slot: _, endpoint, protocol, proxy_protocol, timeouts, rescue: _, recall: _ } =
+            fallback;
         Self {
             endpoint,
             protocol,

@@ -3,10 +3,14 @@
 //! A worker reads through a [`Reader`] of its own, which costs one comparison while nothing has changed. A reader
 //! keeps the snapshot that it saw last until it is asked again, so an idle worker may hold an old one in memory;
 //! it never decides by it.
+//!
+//! One thing does not wait until a worker asks: that a canary was closed. Whoever waits for its answer is to hear of it,
+//! so the generation that did it is told, too.
 
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
+use tokio::sync::watch;
 
 use super::Snapshot;
 
@@ -16,11 +20,13 @@ pub type LiveSnapshot = ArcSwap<Snapshot>;
 #[derive(Clone, Debug)]
 pub struct Live {
     swap: Arc<LiveSnapshot>,
+    /// The generation that closed a canary last.
+    closings: watch::Sender<u64>,
 }
 
 impl Live {
     pub fn new(first: Snapshot) -> Self {
-        Self { swap: Arc::new(ArcSwap::from_pointee(first)) }
+        Self { swap: Arc::new(ArcSwap::from_pointee(first)), closings: watch::Sender::default() }
     }
 
     /// For the control thread and for tests; a worker has a [`Reader`].
@@ -36,6 +42,16 @@ impl Live {
     #[expect(clippy::disallowed_methods, reason = "the one store; its only caller is control/publish.rs")]
     pub fn publish(&self, next: Arc<Snapshot>) {
         self.swap.store(next);
+    }
+
+    /// The snapshot in force has closed a canary that was open before.
+    pub fn tell_closing(&self) {
+        self.closings.send_replace(self.swap.load().generation());
+    }
+
+    /// When something is heard here, the snapshot in force is that one or a newer one.
+    pub fn closings(&self) -> watch::Receiver<u64> {
+        self.closings.subscribe()
     }
 }
 

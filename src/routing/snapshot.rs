@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use crate::config::Weight;
 
-use super::split::Split;
+use super::split::{STABLE, Split};
 use super::table::Table;
 use super::usable::Usable;
-use super::{Names, Place, Share};
+use super::{Decision, Names, Place, Share};
 
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -82,6 +82,19 @@ impl Snapshot {
         serving.variants.get(place.variant).map(|variant| &variant.names)
     }
 
+    /// The canary that was decided for takes nobody any more. One that the file has dropped meanwhile is not closed: what
+    /// it has begun it may end.
+    pub fn has_closed(&self, decision: &Decision) -> bool {
+        let place = |route: usize| {
+            let serving = self.table.routes().get(route)?.serving.as_ref()?;
+            let variant = serving.variants.iter().position(|variant| variant.slot == decision.slot)?;
+            Some((route, variant))
+        };
+        // Where it was, unless a reload has moved it.
+        let place = place(decision.place.route).or_else(|| (0..self.table.routes().len()).find_map(place));
+        place.is_some_and(|(route, variant)| variant != STABLE && !self.shares[route].is_open(variant))
+    }
+
     /// `group` is the index of a group of this very table.
     pub(super) fn usable(&self, group: usize) -> &Usable {
         &self.usable[group]
@@ -118,5 +131,46 @@ impl RouteShares {
     /// `variant` is the index of a canary's variant, 1 for the first.
     pub(super) fn is_open(&self, variant: usize) -> bool {
         variant.checked_sub(1).and_then(|canary| self.open.get(canary)).is_some_and(|open| *open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::slots::Slots;
+    use crate::routing::testing::{self, Request, split_route};
+    use crate::routing::{Dice, EndpointIds};
+
+    const CLOSED: Share = Share { effective: Weight::ZERO, open: false };
+
+    #[test]
+    fn a_canary_is_found_where_a_reload_has_moved_it_and_its_like_is_not_taken_for_it() {
+        let mut slots = Slots::default();
+        let mut table = |routes| {
+            let built =
+                Table::build(&testing::config(routes), &mut slots, &mut EndpointIds::default()).unwrap();
+            Arc::new(built)
+        };
+        let routes = |names: &[&str]| names.iter().map(|name| split_route(name, &["v2", "v3"])).collect();
+        let all = testing::open(400_000);
+        let before = Snapshot::new(1, table(routes(&["shop"])), &[vec![testing::open(1_000_000), CLOSED]]);
+        let decision = Request::get("", "/").decide(&before, &mut Dice::new(1));
+        assert!(!before.has_closed(&decision));
+        assert!(before.with_shares(2, 0, &[CLOSED, all]).has_closed(&decision));
+        assert!(
+            !before.with_shares(2, 0, &[testing::open(0), CLOSED]).has_closed(&decision),
+            "only of no weight"
+        );
+
+        let moved = Snapshot::new(3, table(routes(&["cart", "shop"])), &[vec![CLOSED, all], vec![all, all]]);
+        assert!(!moved.has_closed(&decision), "that is another route's");
+        assert!(moved.with_shares(4, 1, &[CLOSED, all]).has_closed(&decision));
+        let gone = Snapshot::new(5, table(routes(&["cart"])), &[vec![CLOSED, CLOSED]]);
+        assert!(!gone.has_closed(&decision));
+        let stable = Decision {
+            slot: before.table.routes()[0].serving.as_ref().unwrap().variants[0].slot,
+            ..decision
+        };
+        assert!(!before.with_shares(2, 0, &[CLOSED, CLOSED]).has_closed(&stable));
     }
 }

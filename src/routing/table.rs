@@ -59,6 +59,8 @@ pub struct Serving {
     pub websocket: bool,
     /// `None`: nobody answers for a canary.
     pub rescue: Option<Rescue>,
+    /// Whoever waits for a canary that is closed is called back.
+    pub recall: bool,
     /// Rounded up.
     pub verdict_timeout_ms: u32,
     /// `None`: answers mean what their status says, and none is an event.
@@ -289,6 +291,7 @@ fn entry(
             rescue: route.guard.rescue,
             verdict_timeout_ms: whole_ms(route.guard.verdict_timeout),
             meaning: Meaning::of(&route.guard),
+            recall: route.guard.recall,
         }),
         policy,
         name,

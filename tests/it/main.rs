@@ -62,6 +62,8 @@ mod otlp;
 #[cfg(test)]
 mod pooling;
 #[cfg(test)]
+mod recall;
+#[cfg(test)]
 mod regressions;
 #[cfg(test)]
 mod rescue;

@@ -262,3 +262,15 @@ async fn a_clock_that_jumped_moves_one_step_and_no_more() {
     forth.controller.on(Event::Tick);
     assert_eq!(forth.back_off().strikes, 1);
 }
+
+#[tokio::test]
+async fn only_what_closes_a_canary_is_told_to_those_who_wait_for_it() {
+    let mut rig = Rig::new(backing_off("5%")).await;
+    let closings = rig.closings();
+    rig.all_is_well();
+    rig.breaks_until_cut();
+    drop(rig.set_weight("0%"));
+    assert_eq!(*closings.borrow(), 0, "it still takes somebody");
+    drop(rig.pull_cord(None));
+    assert_eq!(*closings.borrow(), rig.controller.publisher.generation());
+}
