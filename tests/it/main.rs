@@ -78,6 +78,8 @@ mod shortage;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod slow_clients;
 #[cfg(test)]
 mod split;
