@@ -22,7 +22,7 @@ pub(super) struct CanaryLive {
     /// Stable's version, freshly started, for the others to be compared with. It is judged, and never acted on.
     pub(super) is_baseline: bool,
     /// With which variant it is compared: the place of the baseline, else stable.
-    compared_with: Option<usize>,
+    pub(super) compared_with: Option<usize>,
     /// The finding that holds has been recorded; not again until the guard starts anew.
     pub(super) recorded: bool,
     /// The one that the workers take their permits from.

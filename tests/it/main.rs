@@ -27,6 +27,8 @@ mod endpoints;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod forecast;
+#[cfg(test)]
 mod forwarding;
 #[cfg(test)]
 mod grpc;
