@@ -87,6 +87,13 @@ impl Admin {
         self.ask(Method::GET, path, None)
     }
 
+    /// For what may be left out, should it take longer.
+    pub(super) fn get_within(&self, limit: Duration, path: &str) -> Result<Reply, Failure> {
+        let exchange = self.exchange(Method::GET, path, None);
+        let answer = runtime()?.block_on(async { tokio::time::timeout(limit, exchange).await });
+        self.reply(answer.unwrap_or_else(|_| Err(self.unreachable("it takes too long")))?)
+    }
+
     pub(super) fn send(
         &self,
         method: Method,

@@ -15,6 +15,9 @@ use crate::config::{Judge, Weight};
 use crate::control::forecasts::{Setting, WITHIN, What};
 use crate::immune::forecast::{Beside, RPS_MAX, Traffic};
 
+/// A note beside a command must not make it slow.
+const NOTE_WAIT_MAX: Duration = Duration::from_millis(1_500);
+
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("of").required(true).args(["route", "rps"])))]
 pub(super) struct Args {
@@ -181,6 +184,30 @@ fn figure(number: f64) -> String {
     };
     let text = format!("{number:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A line for whoever has just raised a weight, if a grossly bad canary would go unseen. `None` also where that cannot be
+/// told soon.
+pub(super) fn blind_spot(remote: &Remote, route: &str, canary: &str, weight: Weight) -> Option<String> {
+    let path = format!(
+        "/api/v1/routes/{}/forecast?only=blind_spot&canary={}&weight={}",
+        segment(route),
+        segment(canary),
+        segment(&weight.to_string())
+    );
+    let reply = remote.admin.get_within(NOTE_WAIT_MAX, &path).ok()?;
+    let forecast: ForecastJson = remote.read(&reply).ok()?;
+    if let Some(why) = &forecast.undecided {
+        return Some(format!("note: {}\n", clean(why)));
+    }
+    let blind = forecast.blind_spot.as_ref()?;
+    Some(format!(
+        "note: at {weight} of {} req/s a canary that fails {} would not be seen within {}; {}\n",
+        figure(forecast.requests_per_second),
+        share(blind.worse_ratio),
+        clean(&forecast.within),
+        would_do(blind, "")
+    ))
 }
 
 fn rps(text: &str) -> Result<f64, String> {

@@ -121,6 +121,19 @@ fn too_many_at_once_are_told_when_to_come_again() {
     assert_eq!(reply.json["type"], "urn:andon:problem:busy");
 }
 
+#[test]
+fn a_raise_that_stays_blind_is_noted_and_done_all_the_same() {
+    let raise = |to: &str| scripted(&["weight", "shop", to, "--why", "x"], 0);
+    let (out, note) = raise("6%");
+    assert!(out.starts_with("shop canary: aim 5% → 6%"), "{out}");
+    let blind = "note: at 6% of 2.5 req/s a canary that fails 5% would not be seen within 1h; 20% would do\n";
+    assert_eq!(note, blind);
+    assert!(raise("7%").1.starts_with("note: no traffic"));
+    for to in ["8%", "10%", "5%", "1%"] {
+        assert_eq!(raise(to).1, "", "{to}");
+    }
+}
+
 /// What a running andon tells, with real traffic: about 1000 requests a second at most.
 #[test]
 fn a_running_andon_tells_it_from_its_traffic() {
