@@ -5,6 +5,7 @@
 //! | `/api/v1/routes`, `/api/v1/routes/{route}` | GET |
 //! | `/api/v1/routes/{route}/weight` | PUT |
 //! | `/api/v1/routes/{route}/cord` | POST, DELETE |
+//! | `/api/v1/routes/{route}/forecast` | GET |
 //! | `/api/v1/cord` | POST |
 //! | `/api/v1/upstreams` | GET |
 //! | `/api/v1/decisions`, `/api/v1/decisions/{id}` | GET |
@@ -111,6 +112,7 @@ GET    /api/v1/routes/{route}             of one route; its ETag is the revision
 PUT    /api/v1/routes/{route}/weight      {\"weight\": \"5%\", \"canary\": …, \"why\": …, \"by\": …}; If-Match is honoured
 POST   /api/v1/routes/{route}/cord        {\"why\": …, \"by\": …}: every canary of the route gets 0%
 DELETE /api/v1/routes/{route}/cord        {\"why\": …, \"by\": …} or ?why=…: they get their share again
+GET    /api/v1/routes/{route}/forecast    ?weight=…&worse=…&within=1h&canary=…: how soon a bad canary would be seen
 POST   /api/v1/cord                       {\"why\": …, \"by\": …}: pull the cord of every route
 GET    /api/v1/upstreams                  endpoints: which are used, healthy, ejected
 GET    /api/v1/decisions                  ?route=…&limit=…&before=…, newest first
@@ -119,7 +121,7 @@ POST   /api/v1/config/reload              read the configuration file again
 GET    /metrics                           for Prometheus
 GET    /livez, /readyz                    is the process alive; does it take traffic
 
-On the command line: andon status, weight, cord, decisions, reload
+On the command line: andon status, weight, cord, forecast, decisions, reload
 ";
 
 async fn index() -> impl IntoResponse {

@@ -32,6 +32,7 @@ pub(super) struct Problem {
     detail: String,
     members: Map<String, Value>,
     etag: Option<String>,
+    retry_after_seconds: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -47,12 +48,20 @@ struct ProblemJson<'a> {
 
 impl Problem {
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: String) -> Self {
-        Self { status, kind: Some(kind), title, detail, members: Map::new(), etag: None }
+        Self {
+            status,
+            kind: Some(kind),
+            title,
+            detail,
+            members: Map::new(),
+            etag: None,
+            retry_after_seconds: None,
+        }
     }
 
     fn plain(status: StatusCode, detail: String) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { status, kind: None, title, detail, members: Map::new(), etag: None }
+        Self { status, kind: None, title, detail, members: Map::new(), etag: None, retry_after_seconds: None }
     }
 
     fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -196,6 +205,12 @@ impl Problem {
             .with("diagnostics", drawn)
     }
 
+    fn busy(cause: &str) -> Self {
+        let detail = format!("{cause}; ask again in a moment");
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many such questions", detail);
+        Self { retry_after_seconds: Some(1), ..problem }
+    }
+
     fn gone() -> Self {
         let detail = "andon is shutting down, or its controller has stopped; traffic goes on as it was";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "gone", "Nobody decides any more", detail.to_owned())
@@ -215,6 +230,7 @@ impl From<Refusal> for Problem {
             Refusal::CordNotPulled { route } => Self::cord_not_pulled(&route),
             Refusal::StoreDown(cause) => Self::store_down(&cause),
             Refusal::BadConfig { drawn, count } => Self::bad_config(drawn, count),
+            Refusal::Busy(cause) => Self::busy(&cause),
             Refusal::Gone => Self::gone(),
         }
     }
@@ -238,6 +254,9 @@ pub(super) fn finish(mut response: Response, instance: &str) -> Response {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(etag) = problem.etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {
             headers.insert(header::ETAG, etag);
+        }
+        if let Some(seconds) = problem.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
     }
     let headers = response.headers_mut();

@@ -87,6 +87,13 @@ impl Admin {
         self.ask(Method::GET, path, None)
     }
 
+    /// For what may be left out, should it take longer.
+    pub(super) fn get_within(&self, limit: Duration, path: &str) -> Result<Reply, Failure> {
+        let exchange = self.exchange(Method::GET, path, None);
+        let answer = runtime()?.block_on(async { tokio::time::timeout(limit, exchange).await });
+        self.reply(answer.unwrap_or_else(|_| Err(self.unreachable("it takes too long")))?)
+    }
+
     pub(super) fn send(
         &self,
         method: Method,
@@ -101,12 +108,10 @@ impl Admin {
     }
 
     fn ask(&self, method: Method, path: &str, json: Option<String>) -> Result<Reply, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Failure {
-            exit: Exit::Failure,
-            message: format!("cannot start a runtime: {error}"),
-        })?;
-        let (head, body) = runtime.block_on(self.exchange(method, path, json))?;
+        self.reply(runtime()?.block_on(self.exchange(method, path, json))?)
+    }
+
+    fn reply(&self, (head, body): (http::response::Parts, Bytes)) -> Result<Reply, Failure> {
         if head.status.is_success() {
             return Ok(Reply { body, now_ms: date_ms(&head.headers) });
         }
@@ -175,6 +180,12 @@ impl Admin {
         };
         Failure { exit, message }
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime
+        .map_err(|error| Failure { exit: Exit::Failure, message: format!("cannot start a runtime: {error}") })
 }
 
 async fn converse(

@@ -1,6 +1,6 @@
 //! The command line: one file a verb.
 //!
-//! `run`, `check` and `demo` work in this process; all others are clients of the admin API ([`client`]), so they
+//! `run`, `check` and `demo` work in this process, `forecast` does if it is given numbers; all others are clients of the admin API ([`client`]), so they
 //! can do nothing that a program could not do as well. Data goes to stdout, everything else to stderr; the exit
 //! code ([`Exit`]) is a contract with scripts. Only here the environment is read.
 
@@ -9,6 +9,7 @@ mod client;
 mod cord;
 mod decisions;
 mod demo;
+mod forecast;
 mod format;
 mod launch;
 mod output;
@@ -80,6 +81,8 @@ enum Verb {
     Status(status::Args),
     /// Set the share of a route that a canary should get
     Weight(weight::Args),
+    /// How soon a bad canary would be seen, and at what cost
+    Forecast(forecast::Args),
     /// Stop the line, or let it go on
     Cord(cord::Args),
     /// Show what was decided, by whom and why; newest first
@@ -100,6 +103,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Check(args) => check::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Weight(args) => weight::run(&args),
+        Verb::Forecast(args) => forecast::run(&args),
         Verb::Cord(args) => cord::run(&args),
         Verb::Decisions(args) => decisions::run(&args),
         Verb::Reload(args) => reload::run(&args),

@@ -5,7 +5,7 @@ use http::Method;
 use super::client::segment;
 use super::format::clean;
 use super::remote::{Output, Remote, Signature, name};
-use super::{Exit, Failure};
+use super::{Exit, Failure, forecast, output};
 use crate::admin::json::{CanaryJson, RouteJson};
 use crate::config::Weight;
 use crate::config::units::WEIGHT_ACCEPTED;
@@ -39,7 +39,19 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         body.insert("canary".to_owned(), canary.as_str().into());
     }
     let reply = admin.send(Method::PUT, &format!("{path}/weight"), body)?;
-    args.remote.show(&reply, |after: RouteJson| told(before.as_ref(), &after, args.canary.as_deref()))
+    let shown =
+        args.remote.show(&reply, |after: RouteJson| told(before.as_ref(), &after, args.canary.as_deref()))?;
+    if let Some(note) = before.and_then(|before| blind_spot(args, &before)) {
+        output::complain(&note);
+    }
+    Ok(shown)
+}
+
+/// After a raise: whether a grossly bad canary would go unseen. Silent where that cannot be told soon.
+fn blind_spot(args: &Args, before: &RouteJson) -> Option<String> {
+    let canary = chosen(before, args.canary.as_deref())?;
+    let is_raise = args.weight.ppm() > canary.aim_ppm;
+    is_raise.then(|| forecast::blind_spot(&args.remote, &args.route, &canary.name, args.weight))?
 }
 
 fn told(before: Option<&RouteJson>, after: &RouteJson, asked: Option<&str>) -> String {

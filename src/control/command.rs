@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::forecasts::AskForecast;
 use super::hand_over::HandOver;
-use super::view::{RouteView, UpstreamView};
+use super::view::{ForecastView, RouteView, UpstreamView};
 use crate::config::Weight;
 use crate::store::record::{Cord, Decision, DecisionFilter};
 
@@ -28,6 +29,8 @@ pub enum Command {
     Reload(Reply<ReloadReport>),
     /// The text of `/metrics`.
     Metrics(Reply<String>),
+    /// How soon a harm would be seen.
+    Forecast(AskForecast, Reply<ForecastView>),
     /// A step of handing over to a new process.
     HandOver(HandOver, Reply<()>),
     /// Answered at once: the loop goes round.
@@ -108,6 +111,8 @@ pub enum Refusal {
         drawn: String,
         count: usize,
     },
+    /// As many such questions are being answered as may be at once.
+    Busy(String),
     /// Andon is shutting down, or the controller is gone.
     Gone,
 }
@@ -159,6 +164,10 @@ impl Handle {
 
     pub async fn metrics(&self) -> Result<String, Refusal> {
         self.ask(Command::Metrics).await
+    }
+
+    pub async fn forecast(&self, ask: AskForecast) -> Result<ForecastView, Refusal> {
+        self.ask(|reply| Command::Forecast(ask, reply)).await
     }
 
     /// Answered as soon as the controller gets round to it, whatever the store does.

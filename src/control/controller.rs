@@ -247,6 +247,7 @@ impl Controller {
             Command::Decisions(filter, reply) => self.read_decisions(filter, reply),
             Command::Reload(reply) => self.enqueue(Ask::Reload(reply)),
             Command::Metrics(reply) => self.draw_metrics(reply),
+            Command::Forecast(ask, reply) => self.forecast(ask, reply),
             Command::HandOver(step, reply) => self.hand_over(step, reply),
             Command::Ping(reply) => answer(reply, Ok(())),
         }

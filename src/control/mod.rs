@@ -10,6 +10,7 @@
 pub mod clock;
 pub mod command;
 pub mod controller;
+pub mod forecasts;
 pub mod ladder;
 pub mod merge;
 pub mod state;

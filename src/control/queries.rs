@@ -1,4 +1,4 @@
-//! Questions whose answers take long: drawing `/metrics`, reading decisions. They run beside the loop, so that
+//! Questions whose answers take long: drawing `/metrics`, reading decisions, forecasts. They run beside the loop, so that
 //! a scrape of 10 000 routes or a slow disk never holds up the immune system.
 
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::command::{Refusal, Reply};
 use super::controller::Controller;
+use super::forecasts::FORECASTS_MAX;
 use super::jobs::answer;
 use crate::metrics::slots::{SlotName, Slots};
 use crate::metrics::{SlotId, exposition};
@@ -21,6 +22,7 @@ const SCRAPES_MAX: usize = 64;
 
 pub(super) struct Queries {
     reads: Arc<Semaphore>,
+    pub(super) forecasts: Arc<Semaphore>,
     names: Arc<[(SlotId, SlotName)]>,
     drawing: Option<JoinHandle<()>>,
     scrapes: Vec<Reply<String>>,
@@ -30,6 +32,7 @@ impl Queries {
     pub(super) fn new(slots: &Slots) -> Self {
         Self {
             reads: Arc::new(Semaphore::new(READS_MAX)),
+            forecasts: Arc::new(Semaphore::new(FORECASTS_MAX)),
             names: names(slots),
             drawing: None,
             scrapes: Vec::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Weight;
+use crate::immune::forecast::{Forecast, Traffic, Untold, WeightNeeded};
 use crate::store::record::Cord;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -158,6 +159,25 @@ pub struct EndpointView {
     pub healthy: Option<bool>,
     /// Left out because it failed requests.
     pub ejected: bool,
+}
+
+/// What the immune system would see of a canary with this weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForecastView {
+    /// `None`: of no route, only of numbers.
+    pub route: Option<Arc<str>>,
+    pub canary: Option<Arc<str>>,
+    /// An unhealthy canary is taken back, and not only noticed.
+    pub acts: bool,
+    pub weight: Weight,
+    pub within: Duration,
+    pub traffic: Traffic,
+    /// `None`: not asked for, or not to be told.
+    pub told: Option<Forecast>,
+    /// A gross harm that would go unseen, and the weight at which it would not.
+    pub blind_spot: Option<WeightNeeded>,
+    /// Why nothing can be told.
+    pub untold: Option<Untold>,
 }
 
 impl BackOffView {

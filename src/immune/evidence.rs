@@ -207,6 +207,11 @@ impl Bet {
         self.total.since(self.run.began[leading])
     }
 
+    /// Stable's share of unlucky requests, as far as it is remembered. `None`: nothing is.
+    pub(super) fn remembered(&self) -> Option<f64> {
+        self.stable.is_known().then(|| self.stable.rate())
+    }
+
     /// Everything since capital last started.
     pub fn total(&self) -> Window {
         self.total

@@ -164,6 +164,11 @@ impl Guard {
         &self.events
     }
 
+    /// How often stable fails, as far as it is remembered. `None`: it had no requests yet.
+    pub fn stable_rate(&self) -> Option<f64> {
+        self.errors.remembered()
+    }
+
     /// The odds are such that nothing should rise.
     pub fn holds(&self) -> bool {
         self.odds() >= self.judge.hold_at

@@ -11,6 +11,7 @@
 //! | `odds` | how the bets of a guard add up to one number |
 //! | `remembered` | what is learned of stable, and never forgotten at once |
 //! | [`pace`] | when a tick is over |
+//! | [`forecast`] | how long a guard would take to see a given harm, by playing it; `chance` is its dice |
 //! | [`journal`] | what a guard was given, so that it can be judged again |
 //! | [`fast_trip`], [`ceiling`] | the operator's own rules, without statistics |
 //! | [`interval`] | how well a rate is known, for proofs of health and for reports |
@@ -79,8 +80,10 @@
 //!   worked out again to the last bit.
 
 pub mod ceiling;
+mod chance;
 pub mod evidence;
 pub mod fast_trip;
+pub mod forecast;
 pub mod guard;
 pub mod interval;
 pub mod journal;

@@ -50,8 +50,12 @@ impl Remembered {
         self.last = None;
     }
 
+    pub(super) fn is_known(&self) -> bool {
+        self.requests > 0.0
+    }
+
     pub(super) fn rate(&self) -> f64 {
-        if self.requests > 0.0 { self.events / self.requests } else { 0.0 }
+        if self.is_known() { self.events / self.requests } else { 0.0 }
     }
 
     pub(super) fn burstiness(&self) -> f64 {

@@ -32,6 +32,8 @@ mod evidence;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod forecast;
+#[cfg(test)]
 mod forwarding;
 #[cfg(test)]
 mod grpc;

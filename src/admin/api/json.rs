@@ -5,8 +5,12 @@
 //! milliseconds); durations are seconds. A number that is not finite is `null`. The command line reads the same
 //! types, so it ignores fields that it does not know yet.
 
+mod forecast;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use forecast::{ForecastJson, HarmJson, SmallestSeenJson, SpreadJson, WeightNeededJson};
 
 use crate::config::Weight;
 use crate::control::command::ReloadReport;
