@@ -74,7 +74,7 @@ pub use route::{
     Canary, HeaderMatch, HostPattern, Matcher, Override, OverrideTo, PathPattern, Route, Service, StickyKey,
     Trigger, Upgrade,
 };
-pub use store::Store;
+pub use store::{EvidenceKept, Store};
 pub use tracing::Tracing;
 pub use units::Weight;
 pub use upkeep::{Balance, Upkeep};
@@ -94,6 +94,7 @@ pub struct Config {
     pub workers: Workers,
     pub admin: Admin,
     pub store: Store,
+    pub evidence: EvidenceKept,
     /// `None`: no access log.
     pub access_log: Option<AccessLog>,
     /// `None`: no spans.
@@ -163,7 +164,7 @@ pub fn parse_noting_keys(file: &str, text: &str, base: &Path) -> (Result<Config,
 fn read(mut root: Section<'_>, base: &Path) -> Config {
     let workers = workers::read(root.section("workers"));
     let admin = admin::read(root.section("admin"));
-    let store = store::read(root.section("store"), base);
+    let (store, evidence) = store::read(root.section("store"), base);
     let access_log = access_log::read(root.optional_section("access_log"), base);
     let tracing = tracing::read(root.section("tracing"));
     let dns = dns::read(root.section("dns"));
@@ -174,7 +175,20 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
     let upstreams = upstream::read_all(&mut root, &mut names, base);
     let routes = route::read_all(&mut root, &names);
     root.finish();
-    Config { workers, admin, store, dns, access_log, tracing, limits, drain, listeners, upstreams, routes }
+    Config {
+        workers,
+        admin,
+        store,
+        evidence,
+        dns,
+        access_log,
+        tracing,
+        limits,
+        drain,
+        listeners,
+        upstreams,
+        routes,
+    }
 }
 
 /// The text, or what was found instead and what is accepted.
