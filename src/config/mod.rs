@@ -160,6 +160,34 @@ pub fn parse_noting_keys(file: &str, text: &str, base: &Path) -> (Result<Config,
     (result, keys)
 }
 
+/// Reads what canaries are judged by: the keys of `[route.guard]`, at the top, or in a table `[guard]` or `[route.guard]`.
+pub fn parse_judge(file: &str, text: &str) -> Result<Judge, Problems> {
+    if text.len() > FILE_BYTES_MAX {
+        let (found, help) = too_large();
+        return Err(Problems::of_file(file, found, help));
+    }
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let report = Report::new(text, syntax::problems(text, &errors));
+    let guard = read_guard(Section::root(&report, tree.get_ref()), tree.get_ref());
+    let (list, more, _) = report.into_parts();
+    if list.is_empty() { Ok(guard.judge) } else { Err(Problems::new(file, text, list, more)) }
+}
+
+fn read_guard(mut root: Section<'_>, table: &DeTable<'_>) -> Guard {
+    let guard = if table.contains_key("guard") {
+        guard::read(root.section("guard"))
+    } else if table.contains_key("route") {
+        let mut route = root.section("route");
+        let guard = guard::read(route.section("guard"));
+        route.finish();
+        guard
+    } else {
+        return guard::read(root);
+    };
+    root.finish();
+    guard
+}
+
 /// Upstreams before routes, which name them. Where there are problems, what is returned is incomplete.
 fn read(mut root: Section<'_>, base: &Path) -> Config {
     let workers = workers::read(root.section("workers"));

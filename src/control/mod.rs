@@ -17,6 +17,7 @@ pub mod watch_file;
 
 mod changes;
 mod endpoint_views;
+mod evidence;
 mod gauges;
 mod hand_over;
 mod harm;
@@ -24,6 +25,7 @@ mod jobs;
 mod memory;
 mod publish;
 mod queries;
+mod recorder;
 mod reload;
 #[cfg(test)]
 mod rig;

@@ -37,7 +37,8 @@ impl Controller {
         let now_us = self.clock.now_us();
         let Seen { unhealthy, noticed, spent } = self.look(now_us);
         for (route, canary, finding) in noticed {
-            self.watch(route, canary, &Cause::of(&finding));
+            let cause = self.cause(route, canary, &finding);
+            self.watch(route, canary, &cause);
         }
         for (route, canary) in unhealthy {
             self.act(route, canary, now_us);
@@ -47,6 +48,7 @@ impl Controller {
                 self.spent(route, canary, now_us);
             }
         }
+        self.take_evidence();
         self.keep_up(now_us);
         self.windows.tick(now_us, &self.shards);
         let overdue = self.saving.overdue(now_us);
@@ -67,6 +69,7 @@ impl Controller {
     /// Feeds every guard.
     fn look(&mut self, now_us: u64) -> Seen {
         let Seen { mut unhealthy, mut noticed, mut spent } = Seen::default();
+        self.details.now_ms = self.clock.unix_ms();
         let routes = &mut self.routes;
         for route in &routes.judged {
             let Some(split) = routes.list.get_mut(*route).and_then(|route| route.split.as_mut()) else {
@@ -94,13 +97,22 @@ impl Controller {
         let Some(split) = self.routes.split_mut(route) else { return };
         let Some(live) = split.canaries.get_mut(canary) else { return };
         let Verdict::Unhealthy(finding) = live.guard.verdict() else { return };
-        let cause = Cause::of(finding);
+        let cause = Cause::of(finding).recorded(&mut live.guard);
         live.recorded = true;
         match split.on_unhealthy {
             OnUnhealthy::Watch => self.watch(route, canary, &cause),
             // Another canary of the route was first.
             OnUnhealthy::Abort | OnUnhealthy::BackOff(_) if split.state.record.cord.is_some() => {}
             OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => self.back_off(route, canary, &cause, now_us),
+        }
+    }
+
+    fn cause(&mut self, route: usize, canary: usize, finding: &Finding) -> Cause {
+        let cause = Cause::of(finding);
+        let live = self.routes.split_mut(route).and_then(|split| split.canaries.get_mut(canary));
+        match live {
+            Some(live) => cause.recorded(&mut live.guard),
+            None => cause,
         }
     }
 
