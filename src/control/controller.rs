@@ -255,6 +255,8 @@ impl Controller {
             Command::PullCord(request, reply) => self.pull_cord(&request, reply),
             Command::ResetCord(request, reply) => self.change(Ask::Reset(request, reply)),
             Command::Decisions(filter, reply) => self.read_decisions(filter, reply),
+            Command::Explain(decision, reply) => self.explain(*decision, reply),
+            Command::WhatIf(wanted, reply) => self.what_if(*wanted, reply),
             Command::Reload(reply) => self.enqueue(Ask::Reload(reply)),
             Command::Metrics(reply) => self.draw_metrics(reply),
             Command::HandOver(step, reply) => self.hand_over(step, reply),

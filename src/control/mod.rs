@@ -10,10 +10,12 @@
 pub mod clock;
 pub mod command;
 pub mod controller;
+pub mod explained;
 pub mod merge;
 pub mod state;
 pub mod view;
 pub mod watch_file;
+pub mod what_if;
 
 mod changes;
 mod endpoint_views;
@@ -22,6 +24,7 @@ mod gauges;
 mod hand_over;
 mod harm;
 mod jobs;
+mod judged_again;
 mod memory;
 mod publish;
 mod queries;

@@ -11,6 +11,7 @@ mod cli;
 mod demo;
 mod fake_admin;
 mod readme;
+mod record;
 mod tidy;
 mod units;
 
