@@ -78,6 +78,7 @@ fn config(routes: Vec<Route>) -> Config {
         workers: Workers { count: 1 },
         admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 2636)) },
         store: Store::Memory,
+        evidence: Default::default(),
         access_log: None,
         tracing: None,
         limits: Default::default(),

@@ -8,7 +8,8 @@
 //! | `/api/v1/routes/{route}/forecast` | GET |
 //! | `/api/v1/cord` | POST |
 //! | `/api/v1/upstreams` | GET |
-//! | `/api/v1/decisions`, `/api/v1/decisions/{id}` | GET |
+//! | `/api/v1/decisions`, `/api/v1/decisions/{id}`, `/api/v1/decisions/{id}/evidence` | GET |
+//! | `/api/v1/what-if` | POST |
 //! | `/api/v1/config/reload` | POST |
 //! | `/metrics`, `/livez`, `/readyz`, `/` | GET |
 //!
@@ -37,7 +38,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-pub use api::json;
+pub use api::{json, record_json};
 pub use health::Phase;
 use problem::Problem;
 
@@ -117,11 +118,13 @@ POST   /api/v1/cord                       {\"why\": …, \"by\": …}: pull the 
 GET    /api/v1/upstreams                  endpoints: which are used, healthy, ejected
 GET    /api/v1/decisions                  ?route=…&limit=…&before=…, newest first
 GET    /api/v1/decisions/{id}             one decision with its evidence
+GET    /api/v1/decisions/{id}/evidence    the ticks before it, judged again from the record
+POST   /api/v1/what-if                    {\"guard\": \"…\", \"route\": …, \"since_ms\": …}: the record, judged by other numbers
 POST   /api/v1/config/reload              read the configuration file again
 GET    /metrics                           for Prometheus
 GET    /livez, /readyz                    is the process alive; does it take traffic
 
-On the command line: andon status, weight, cord, forecast, decisions, reload
+On the command line: andon status, weight, cord, forecast, decisions, explain, what-if, reload
 ";
 
 async fn index() -> impl IntoResponse {

@@ -211,6 +211,14 @@ impl Problem {
         Self { retry_after_seconds: Some(1), ..problem }
     }
 
+    pub(super) fn bad_guard(drawn: String, count: usize) -> Self {
+        let problems = if count == 1 { "problem" } else { "problems" };
+        let detail = format!("what canaries shall be judged by has {count} {problems}");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-guard", "The numbers were refused", detail)
+            .with("count", count)
+            .with("diagnostics", drawn)
+    }
+
     fn gone() -> Self {
         let detail = "andon is shutting down, or its controller has stopped; traffic goes on as it was";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "gone", "Nobody decides any more", detail.to_owned())

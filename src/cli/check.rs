@@ -91,6 +91,7 @@ mod tests {
             workers: Workers { count: 1 },
             admin: Admin { listen: ([127, 0, 0, 1], 2636).into() },
             store: Store::Memory,
+            evidence: Default::default(),
             access_log: None,
             tracing: None,
             dns: Default::default(),

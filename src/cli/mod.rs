@@ -9,6 +9,7 @@ mod client;
 mod cord;
 mod decisions;
 mod demo;
+mod explain;
 mod forecast;
 mod format;
 mod launch;
@@ -18,6 +19,7 @@ mod remote;
 mod run;
 mod status;
 mod weight;
+mod what_if;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -87,6 +89,10 @@ enum Verb {
     Cord(cord::Args),
     /// Show what was decided, by whom and why; newest first
     Decisions(decisions::Args),
+    /// Show one decision, with the numbers that it was made on
+    Explain(explain::Args),
+    /// Judge what was recorded by other numbers
+    WhatIf(what_if::Args),
     /// Read the configuration file again
     Reload(reload::Args),
 }
@@ -106,6 +112,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Forecast(args) => forecast::run(&args),
         Verb::Cord(args) => cord::run(&args),
         Verb::Decisions(args) => decisions::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::WhatIf(args) => what_if::run(&args),
         Verb::Reload(args) => reload::run(&args),
     };
     match done {

@@ -74,7 +74,7 @@ pub use route::{
     Canary, HeaderMatch, HostPattern, Matcher, Override, OverrideTo, PathPattern, Route, Service, StickyKey,
     Trigger, Upgrade,
 };
-pub use store::Store;
+pub use store::{EvidenceKept, Store};
 pub use tracing::Tracing;
 pub use units::Weight;
 pub use upkeep::{Balance, Upkeep};
@@ -94,6 +94,7 @@ pub struct Config {
     pub workers: Workers,
     pub admin: Admin,
     pub store: Store,
+    pub evidence: EvidenceKept,
     /// `None`: no access log.
     pub access_log: Option<AccessLog>,
     /// `None`: no spans.
@@ -159,11 +160,39 @@ pub fn parse_noting_keys(file: &str, text: &str, base: &Path) -> (Result<Config,
     (result, keys)
 }
 
+/// Reads what canaries are judged by: the keys of `[route.guard]`, at the top, or in a table `[guard]` or `[route.guard]`.
+pub fn parse_judge(file: &str, text: &str) -> Result<Judge, Problems> {
+    if text.len() > FILE_BYTES_MAX {
+        let (found, help) = too_large();
+        return Err(Problems::of_file(file, found, help));
+    }
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let report = Report::new(text, syntax::problems(text, &errors));
+    let guard = read_guard(Section::root(&report, tree.get_ref()), tree.get_ref());
+    let (list, more, _) = report.into_parts();
+    if list.is_empty() { Ok(guard.judge) } else { Err(Problems::new(file, text, list, more)) }
+}
+
+fn read_guard(mut root: Section<'_>, table: &DeTable<'_>) -> Guard {
+    let guard = if table.contains_key("guard") {
+        guard::read(root.section("guard"))
+    } else if table.contains_key("route") {
+        let mut route = root.section("route");
+        let guard = guard::read(route.section("guard"));
+        route.finish();
+        guard
+    } else {
+        return guard::read(root);
+    };
+    root.finish();
+    guard
+}
+
 /// Upstreams before routes, which name them. Where there are problems, what is returned is incomplete.
 fn read(mut root: Section<'_>, base: &Path) -> Config {
     let workers = workers::read(root.section("workers"));
     let admin = admin::read(root.section("admin"));
-    let store = store::read(root.section("store"), base);
+    let (store, evidence) = store::read(root.section("store"), base);
     let access_log = access_log::read(root.optional_section("access_log"), base);
     let tracing = tracing::read(root.section("tracing"));
     let dns = dns::read(root.section("dns"));
@@ -174,7 +203,20 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
     let upstreams = upstream::read_all(&mut root, &mut names, base);
     let routes = route::read_all(&mut root, &names);
     root.finish();
-    Config { workers, admin, store, dns, access_log, tracing, limits, drain, listeners, upstreams, routes }
+    Config {
+        workers,
+        admin,
+        store,
+        evidence,
+        dns,
+        access_log,
+        tracing,
+        limits,
+        drain,
+        listeners,
+        upstreams,
+        routes,
+    }
 }
 
 /// The text, or what was found instead and what is accepted.

@@ -189,7 +189,7 @@ impl Controller {
     }
 
     /// The place of a route that has variants.
-    fn find_split(&self, name: &Arc<str>) -> Result<usize, Refusal> {
+    pub(super) fn find_split(&self, name: &Arc<str>) -> Result<usize, Refusal> {
         let unknown = || Refusal::UnknownRoute { route: Arc::clone(name), known: self.routes.names() };
         let route = self.routes.find(name).ok_or_else(unknown)?;
         match self.routes.split(route) {

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::explained::Explanation;
 use super::forecasts::AskForecast;
 use super::hand_over::HandOver;
 use super::view::{ForecastView, RouteView, UpstreamView};
+use super::what_if::{WhatIf, WhatIfReport};
 use crate::config::Weight;
 use crate::store::record::{Cord, Decision, DecisionFilter};
 
@@ -25,6 +27,10 @@ pub enum Command {
     PullCord(PullCord, Reply<Vec<RouteView>>),
     ResetCord(ResetCord, Reply<RouteView>),
     Decisions(DecisionFilter, Reply<Vec<Decision>>),
+    /// What the record says of a decision.
+    Explain(Box<Decision>, Reply<Explanation>),
+    /// The record, judged by other numbers.
+    WhatIf(Box<WhatIf>, Reply<WhatIfReport>),
     /// Reads the configuration file again.
     Reload(Reply<ReloadReport>),
     /// The text of `/metrics`.
@@ -156,6 +162,14 @@ impl Handle {
 
     pub async fn decisions(&self, filter: DecisionFilter) -> Result<Vec<Decision>, Refusal> {
         self.ask(|reply| Command::Decisions(filter, reply)).await
+    }
+
+    pub async fn explain(&self, decision: Decision) -> Result<Explanation, Refusal> {
+        self.ask(|reply| Command::Explain(Box::new(decision), reply)).await
+    }
+
+    pub async fn what_if(&self, wanted: WhatIf) -> Result<WhatIfReport, Refusal> {
+        self.ask(|reply| Command::WhatIf(Box::new(wanted), reply)).await
     }
 
     pub async fn reload(&self) -> Result<ReloadReport, Refusal> {

@@ -36,6 +36,7 @@ use tracing::{error, info};
 
 use super::clock::Clock;
 use super::command::{Command, Refusal};
+use super::evidence::EvidenceQueue;
 use super::gauges::DecisionCounts;
 use super::jobs::{Ask, JOBS_MAX, Job, answer};
 use super::memory::Memory;
@@ -97,6 +98,7 @@ pub struct Controller {
     pub(super) routes: Routes,
     pub(super) publisher: Publisher,
     pub(super) saving: Saving,
+    pub(super) evidence: EvidenceQueue,
     /// At most [`JOBS_MAX`].
     pub(super) jobs: VecDeque<Job>,
     pub(super) loading: Option<Loading>,
@@ -120,6 +122,8 @@ pub(super) enum Event {
     Command(Command),
     /// The save under way is back.
     Saved(Result<(), String>),
+    /// The evidence under way is stored, or could not be.
+    Appended(Result<(), String>),
     /// The file has been read.
     File(Box<FileEvent>),
     /// The text of `/metrics` has been drawn and sent.
@@ -163,7 +167,8 @@ impl Controller {
         windows.retarget(&routes.slots_by_importance(), &shards);
         let mut counts = DecisionCounts::default();
         prepared.decisions.iter().for_each(|decision| counts.add(decision));
-        Ok(Self {
+        let evidence = EvidenceQueue::new(store.clone());
+        let mut controller = Self {
             publisher: Publisher::new(live, prepared.table, routes.shares(), usable),
             queries: Queries::new(&slots),
             clock,
@@ -176,6 +181,7 @@ impl Controller {
             upstreams,
             routes,
             saving: Saving::new(store),
+            evidence,
             jobs: VecDeque::new(),
             loading: None,
             shards,
@@ -186,7 +192,9 @@ impl Controller {
             counts,
             drain,
             frozen: false,
-        })
+        };
+        controller.resume_guards().await;
+        Ok(controller)
     }
 
     /// Runs until every [`super::command::Handle`] is gone; then gives the store a last moment to take what it is
@@ -201,6 +209,7 @@ impl Controller {
                 biased;
                 _ = tick.tick() => Event::Tick,
                 result = self.saving.landed() => Event::Saved(result),
+                result = self.evidence.landed() => Event::Appended(result),
                 event = Loading::done(&mut self.loading) => Event::File(Box::new(event)),
                 () = self.queries.drawn() => Event::Drawn,
                 news = self.upstreams.news() => Event::News(news),
@@ -226,6 +235,7 @@ impl Controller {
                 let landed = self.saving.land(&result, self.clock.now_us());
                 self.landed(landed, result);
             }
+            Event::Appended(result) => self.evidence.land(result, self.clock.now_us()),
             Event::File(event) => self.file_read(*event),
             Event::Drawn => self.draw_next(),
             Event::News(news) => self.hear(news),
@@ -233,6 +243,7 @@ impl Controller {
             Event::Looked => {}
         }
         self.go_on();
+        self.store_evidence();
     }
 
     fn take(&mut self, command: Command) {
@@ -245,6 +256,8 @@ impl Controller {
             Command::PullCord(request, reply) => self.pull_cord(&request, reply),
             Command::ResetCord(request, reply) => self.change(Ask::Reset(request, reply)),
             Command::Decisions(filter, reply) => self.read_decisions(filter, reply),
+            Command::Explain(decision, reply) => self.explain(*decision, reply),
+            Command::WhatIf(wanted, reply) => self.what_if(*wanted, reply),
             Command::Reload(reply) => self.enqueue(Ask::Reload(reply)),
             Command::Metrics(reply) => self.draw_metrics(reply),
             Command::Forecast(ask, reply) => self.forecast(ask, reply),
@@ -292,6 +305,7 @@ impl Controller {
             }
             self.saving.start_owed(u64::MAX);
         }
+        self.flush_evidence().await;
         match self.saving.decisions_owed() {
             0 => info!("the controller has ended"),
             lost => error!(lost, "the controller has ended, and the store never took the last decisions"),

@@ -85,6 +85,7 @@ impl Controller {
         let mut gauges = Gauges {
             config_last_reload_successful: self.reload_works,
             store_up: self.saving.down().is_none(),
+            evidence_dropped: self.evidence.dropped(),
             tls: self.tls.loaded().gauges(),
             upstreams: self.upstream_gauges(),
             load: self.memory.load(),

@@ -45,6 +45,7 @@ impl Controller {
         if let Some(why) = self.saving.down() {
             return answer(reply, Err(Refusal::StoreDown(why.to_owned())));
         }
+        self.store_evidence_at_once();
         self.saving.lend();
         answer(reply, Ok(()));
     }

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::controller::Controller;
+use super::recorder::{Place, Recorded};
 use super::routes::{Routes, SplitLive};
 use super::watched::CanaryLive;
 use crate::config::{Mode, OnUnhealthy};
-use crate::immune::Finding;
+use crate::immune::{Finding, numbers};
 use crate::routing::Table;
 use crate::routing::harm::HarmBudget;
 
@@ -26,6 +27,15 @@ pub(super) struct Cause {
 impl Cause {
     pub(super) fn of(finding: &Finding) -> Self {
         Self { why: finding.sentence().into(), evidence: finding.evidence() }
+    }
+
+    /// Says where the record holds what it was decided on, and by which numbers.
+    pub(super) fn recorded(mut self, guard: &mut Recorded) -> Self {
+        self.evidence["judge"] = numbers(guard.judge());
+        if let Some(Place { began_ms, frame }) = guard.decided() {
+            self.evidence["record"] = json!({ "began_ms": began_ms, "frame": frame });
+        }
+        self
     }
 
     fn harm(budget: &HarmBudget) -> Self {
@@ -90,7 +100,7 @@ impl Controller {
         let Some(split) = self.routes.split_mut(route) else { return };
         let Some(live) = split.canaries.get_mut(canary) else { return };
         let Some(budget) = &live.harm else { return };
-        let cause = Cause::harm(budget);
+        let cause = Cause::harm(budget).recorded(&mut live.guard);
         live.harm_recorded = true;
         let mode = live.guard.judge().harm;
         match split.on_unhealthy {

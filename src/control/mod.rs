@@ -10,23 +10,28 @@
 pub mod clock;
 pub mod command;
 pub mod controller;
+pub mod explained;
 pub mod forecasts;
 pub mod ladder;
 pub mod merge;
 pub mod state;
 pub mod view;
 pub mod watch_file;
+pub mod what_if;
 
 mod changes;
 mod climbing;
 mod endpoint_views;
+mod evidence;
 mod gauges;
 mod hand_over;
 mod harm;
 mod jobs;
+mod judged_again;
 mod memory;
 mod publish;
 mod queries;
+mod recorder;
 mod reload;
 #[cfg(test)]
 mod rig;

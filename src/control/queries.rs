@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::command::{Refusal, Reply};
@@ -23,6 +23,8 @@ const SCRAPES_MAX: usize = 64;
 pub(super) struct Queries {
     reads: Arc<Semaphore>,
     pub(super) forecasts: Arc<Semaphore>,
+    /// Other numbers are tried on the record by one at a time.
+    tries: Arc<Semaphore>,
     names: Arc<[(SlotId, SlotName)]>,
     drawing: Option<JoinHandle<()>>,
     scrapes: Vec<Reply<String>>,
@@ -33,6 +35,7 @@ impl Queries {
         Self {
             reads: Arc::new(Semaphore::new(READS_MAX)),
             forecasts: Arc::new(Semaphore::new(FORECASTS_MAX)),
+            tries: Arc::new(Semaphore::new(1)),
             names: names(slots),
             drawing: None,
             scrapes: Vec::new(),
@@ -41,6 +44,15 @@ impl Queries {
 
     pub(super) fn retarget(&mut self, slots: &Slots) {
         self.names = names(slots);
+    }
+
+    /// `None`: [`READS_MAX`] read already.
+    pub(super) fn may_read(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.reads).try_acquire_owned().ok()
+    }
+
+    pub(super) fn may_try(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.tries).try_acquire_owned().ok()
     }
 
     /// Waits until the text that is being drawn has been sent; for ever if none is. May be dropped and called
@@ -80,7 +92,7 @@ impl Controller {
     }
 
     pub(super) fn read_decisions(&self, filter: DecisionFilter, reply: Reply<Vec<Decision>>) {
-        let Ok(permit) = Arc::clone(&self.queries.reads).try_acquire_owned() else {
+        let Some(permit) = self.queries.may_read() else {
             let why = format!("{READS_MAX} readings wait for it already");
             return answer(reply, Err(Refusal::StoreDown(why)));
         };

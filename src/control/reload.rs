@@ -312,6 +312,7 @@ impl Controller {
         if let Some(tls) = tls {
             self.tls.replace(tls);
         }
+        self.cut_evidence();
         self.routes.replace(&config, states, &mut self.slots, &self.shards);
         self.routes.take_budgets(&table);
         self.routes.take_users(&table, &self.shards);

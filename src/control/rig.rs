@@ -33,6 +33,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         workers: Workers { count: 1 },
         admin: Admin { listen: ([127, 0, 0, 1], 0).into() },
         store: config::Store::Memory,
+        evidence: Default::default(),
         access_log: None,
         tracing: None,
         dns: Default::default(),

@@ -40,7 +40,8 @@ impl Controller {
             self.alarm(route);
         }
         for (route, canary, finding) in noticed {
-            self.watch(route, canary, &Cause::of(&finding));
+            let cause = self.cause(route, canary, &finding);
+            self.watch(route, canary, &cause);
         }
         for (route, canary) in unhealthy {
             self.act(route, canary, now_us);
@@ -51,6 +52,7 @@ impl Controller {
             }
         }
         self.climb(now_us);
+        self.take_evidence();
         self.keep_up(now_us);
         self.windows.tick(now_us, &self.shards);
         let overdue = self.saving.overdue(now_us);
@@ -71,6 +73,7 @@ impl Controller {
     /// Feeds every guard.
     fn look(&mut self, now_us: u64) -> Seen {
         let Seen { mut unhealthy, mut noticed, mut spent, mut alarms } = Seen::default();
+        self.details.now_ms = self.clock.unix_ms();
         let routes = &mut self.routes;
         for route in &routes.judged {
             let Some(split) = routes.list.get_mut(*route).and_then(|route| route.split.as_mut()) else {
@@ -102,7 +105,7 @@ impl Controller {
         let reaction = split.reaction();
         let Some(live) = split.canaries.get_mut(canary) else { return };
         let Verdict::Unhealthy(finding) = live.guard.verdict() else { return };
-        let cause = Cause::of(finding);
+        let cause = Cause::of(finding).recorded(&mut live.guard);
         live.recorded = true;
         match reaction {
             OnUnhealthy::Watch => self.watch(route, canary, &cause),
@@ -110,6 +113,15 @@ impl Controller {
             OnUnhealthy::Abort | OnUnhealthy::BackOff(_) if split.state.record.cord.is_some() => {}
             OnUnhealthy::Abort => self.abort(route, canary, &cause, now_us),
             OnUnhealthy::BackOff(plan) => self.cut(route, canary, &cause, &plan, now_us),
+        }
+    }
+
+    fn cause(&mut self, route: usize, canary: usize, finding: &Finding) -> Cause {
+        let cause = Cause::of(finding);
+        let live = self.routes.split_mut(route).and_then(|split| split.canaries.get_mut(canary));
+        match live {
+            Some(live) => cause.recorded(&mut live.guard),
+            None => cause,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{self, Judge, Service};
+use crate::immune::journal::Call;
 use crate::immune::{Counts, Detail, Guard};
 use crate::metrics::judged::Seen;
 use crate::metrics::users::Users;
@@ -11,6 +12,7 @@ use crate::routing::Table;
 use crate::routing::harm::HarmBudget;
 
 use super::climbing::Rung;
+use super::recorder::{Look, Recorded};
 use super::routes::{Routes, SplitLive};
 use super::self_test::Phantom;
 use super::state::effective;
@@ -26,7 +28,7 @@ pub(super) struct Watched {
 
 pub(super) struct CanaryLive {
     pub(super) watched: Watched,
-    pub(super) guard: Guard,
+    pub(super) guard: Recorded,
     /// Stable's version, freshly started, for the others to be compared with. It is judged, and never acted on.
     pub(super) is_baseline: bool,
     /// With which variant it is compared: the place of the baseline, else stable.
@@ -48,6 +50,8 @@ pub(super) struct CanaryLive {
 /// Room for what one tick reads, used again and again.
 #[derive(Default)]
 pub(super) struct Details {
+    /// The date, for the record.
+    pub(super) now_ms: i64,
     counts: Vec<Counts>,
     stable: Detail,
     canaries: Vec<Detail>,
@@ -93,7 +97,7 @@ impl CanaryLive {
     pub(super) fn new(watched: Watched, judge: &Judge) -> Self {
         Self {
             watched,
-            guard: Guard::new(judge),
+            guard: Recorded::new(judge),
             is_baseline: false,
             compared_with: None,
             recorded: false,
@@ -151,10 +155,15 @@ impl SplitLive {
         let counts = &mut details.counts;
         counts.clear();
         counts.extend(self.canaries.iter_mut().map(|live| live.watched.counts(shards)));
-        for (live, canary) in self.canaries.iter_mut().zip(counts.iter()) {
+        let record = &self.state.record;
+        for (at, (live, role)) in self.canaries.iter_mut().zip(&record.canaries).enumerate() {
             let other = live.compared_with.map_or(stable, |baseline| counts[baseline]);
-            let canary = if now_us < live.settles_until_us { Counts::default() } else { *canary };
-            live.guard.call(step.us, canary, other);
+            // What the old weight sent says nothing of the new one.
+            let settles = now_us < live.settles_until_us;
+            let canary = if settles { Counts::default() } else { counts[at] };
+            let in_race = !effective(record, role).is_zero();
+            let look = Look { now_ms: details.now_ms, in_race, upstream: &role.role.upstream };
+            live.guard.call(look, Call { step_us: step.us, canary, stable: other });
         }
         if step.tick_is_over {
             self.judge_tick(now_us, shards, details);
@@ -208,7 +217,7 @@ impl SplitLive {
             if live.compared_with != wanted {
                 live.compared_with = wanted;
                 if !live.guard.verdict().is_unhealthy() {
-                    live.guard = Guard::new(&live.guard.judge().clone());
+                    live.guard.replace(Guard::new(live.guard.judge()));
                 }
             }
         }

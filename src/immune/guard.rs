@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::ceiling::Ceiling;
 use super::evidence::{Bet, Stakes, Terms};
 use super::fast_trip::{FastTrip, Trip};
-use super::latency::{self, Allowed, BEYOND_MIN, LatencyMemory, Percentile};
+use super::latency::{self, Allowed, BEYOND_MIN, LatencyMemory, Mark, Percentile};
 use super::remembered::MEMORY_TICKS;
 use super::verdict::{Finding, Missing, Signal, Verdict};
 use super::window::{Counts, Detail, Tally, Window};
@@ -167,6 +167,17 @@ impl Guard {
     /// How often stable fails, as far as it is remembered. `None`: it had no requests yet.
     pub fn stable_rate(&self) -> Option<f64> {
         self.errors.remembered()
+    }
+
+    /// For how many more ticks nothing of the canary is believed.
+    pub fn skips(&self) -> u32 {
+        self.skip
+    }
+
+    /// What is slow at each percentile, where stable is known well enough.
+    pub fn marks(&self) -> Vec<(f64, Mark)> {
+        let marks = self.percentiles().iter();
+        marks.filter_map(|percentile| Some((percentile.quantile, percentile.mark?))).collect()
     }
 
     /// The odds are such that nothing should rise.

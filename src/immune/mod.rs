@@ -15,6 +15,7 @@
 //! | [`journal`] | what a guard was given, so that it can be judged again |
 //! | [`fast_trip`], [`ceiling`] | the operator's own rules, without statistics |
 //! | [`interval`] | how well a rate is known, for proofs of health and for reports |
+//! | [`numbers()`] | what a canary is judged by, in the words of the file |
 //! | [`verdict`] | what is said, in numbers; sentences and JSON on demand |
 //! | [`window`] | what was counted |
 //!
@@ -88,6 +89,7 @@ pub mod guard;
 pub mod interval;
 pub mod journal;
 pub mod latency;
+mod numbers;
 mod odds;
 pub mod pace;
 mod remembered;
@@ -99,6 +101,7 @@ mod wording;
 mod vectors;
 
 pub use guard::Guard;
+pub use numbers::numbers;
 pub use pace::Pace;
 pub use verdict::{Finding, Missing, Signal, Standing, Verdict};
 pub use window::{Counts, Detail, Tally, Window};

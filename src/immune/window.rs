@@ -26,13 +26,7 @@ impl Counts {
         Self { requests: self.requests, failed, connect_errors: self.connect_errors.min(failed) }
     }
 
-    pub(super) fn add(&mut self, more: Self) {
-        self.requests = self.requests.saturating_add(more.requests);
-        self.failed = self.failed.saturating_add(more.failed);
-        self.connect_errors = self.connect_errors.saturating_add(more.connect_errors);
-    }
-
-    pub(super) fn tally(self) -> Tally {
+    pub fn tally(self) -> Tally {
         Tally { requests: self.requests, unlucky: self.failed }
     }
 }
@@ -47,6 +41,13 @@ pub struct Detail {
 }
 
 impl Detail {
+    pub fn add(&mut self, more: &Self) {
+        self.latency.merge(&more.latency);
+        for (sum, more) in self.events.iter_mut().zip(&more.events) {
+            *sum = sum.saturating_add(*more);
+        }
+    }
+
     pub fn clear(&mut self) {
         self.latency.clear();
         self.events = [0; Event::EVENTS_MAX];
@@ -66,7 +67,7 @@ impl Tally {
         (self.requests > 0).then(|| self.unlucky as f64 / self.requests as f64)
     }
 
-    pub(super) fn add(&mut self, more: Self) {
+    pub fn add(&mut self, more: Self) {
         self.requests = self.requests.saturating_add(more.requests);
         self.unlucky = self.unlucky.saturating_add(more.unlucky);
     }

@@ -31,6 +31,8 @@ pub struct Gauges {
     pub back_off_seconds: Vec<(Arc<str>, f64)>,
     pub config_last_reload_successful: bool,
     pub store_up: bool,
+    /// Segments of evidence, since the process started.
+    pub evidence_dropped: u64,
     pub upstreams: UpstreamGauges,
     pub load: LoadGauges,
     pub tls: TlsGauges,
@@ -165,6 +167,10 @@ fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
     let mut reload =
         Family::gauge("andon_config_last_reload_successful", "1 if the last reload was accepted");
     let mut store = Family::gauge("andon_store_up", "1 while the last write to the store succeeded");
+    let mut unsaved = Family::counter(
+        "andon_evidence_dropped_total",
+        "Stretches of evidence that were dropped because the store did not take them",
+    );
     let mut build = Family::gauge("andon_build_info", "Always 1; the version is in the label");
     for canary in &gauges.canaries {
         let labels = [("route", &*canary.route), ("variant", &*canary.variant)];
@@ -195,8 +201,12 @@ fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
     }
     reload.set(&[], truth(gauges.config_last_reload_successful));
     store.set(&[], truth(gauges.store_up));
+    unsaved.count(&[], gauges.evidence_dropped);
     build.set(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    let all = [weights, verdicts, evidence, holds, budgets, cords, decisions, back_off, reload, store, build];
+    let all = [
+        weights, verdicts, evidence, holds, budgets, cords, decisions, back_off, reload, store, unsaved,
+        build,
+    ];
     all.into_iter().filter_map(Family::done).collect()
 }
 

@@ -48,6 +48,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         workers: Workers { count: 1 },
         admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 2636)) },
         store: Store::File(PathBuf::from("andon.db")),
+        evidence: Default::default(),
         access_log: None,
         tracing: None,
         dns: Default::default(),

@@ -1,14 +1,15 @@
-//! What must survive a restart: the live state of each route, and the record of decisions.
+//! What must survive a restart: the live state of each route, the record of decisions, and what they were made on.
 //!
 //! A [`Store`] is a handle to one thread that owns one SQLite file. A save is answered only after it is on the
 //! disk (write-ahead log, synced at every commit), so what was answered survives `kill -9` and a power cut.
-//! Callers know four functions and no SQL: with a second kind of store, [`Store`] becomes an enum behind them.
+//! Callers know a handful of functions and no SQL: with a second kind of store, [`Store`] becomes an enum behind them.
 //!
 //! The store decides nothing and merges nothing: it keeps what it is given, and refuses what it cannot keep or
 //! read back exactly. It knows routes that the configuration has forgotten, so a cord outlives its route's
 //! absence from the file.
 
 mod error;
+mod evidence;
 mod file;
 mod held;
 pub mod record;
@@ -26,9 +27,9 @@ use std::sync::mpsc::{self, SyncSender, TrySendError};
 
 use tokio::sync::oneshot;
 
-use crate::config;
+use crate::config::{self, EvidenceKept};
 use held::Held;
-use record::{Change, Decision, DecisionFilter, RouteRecord};
+use record::{Change, Decision, DecisionFilter, Evidence, EvidenceFilter, EvidencePage, RouteRecord};
 use sqlite::Database;
 use thread::{Reply, Request};
 
@@ -72,6 +73,32 @@ impl Store {
     /// Newest first, which is the order of saving, whatever the clock said.
     pub async fn decisions(&self, filter: DecisionFilter) -> Result<Vec<Decision>, StoreError> {
         self.ask(|reply| Request::Decisions(filter, reply)).await
+    }
+
+    /// All of it or nothing; then the oldest evidence goes, as far as it is older or more than what is `kept`. It is
+    /// queued at once, before anything that is asked later. What is in the record already is not appended again.
+    pub fn append(
+        &self,
+        list: Vec<Arc<Evidence>>,
+        kept: EvidenceKept,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+        let (reply, answer) = oneshot::channel();
+        let queued = self.enqueue(Request::Append(list, kept, now_ms, reply));
+        let gone = self.gone();
+        async move {
+            queued?;
+            answer.await.unwrap_or(Err(gone))
+        }
+    }
+
+    pub async fn evidence(&self, filter: EvidenceFilter) -> Result<EvidencePage, StoreError> {
+        self.ask(|reply| Request::Evidence(filter, reply)).await
+    }
+
+    /// Of each canary the newest piece, if it ended no earlier than `since_ms`.
+    pub async fn newest_evidence(&self, since_ms: i64) -> Result<Vec<Evidence>, StoreError> {
+        self.ask(|reply| Request::NewestEvidence(since_ms, reply)).await
     }
 
     /// Closes the file, with its log written back, so that another process can open it; all that was asked before

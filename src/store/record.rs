@@ -146,3 +146,44 @@ pub struct DecisionFilter {
 impl DecisionFilter {
     pub const LIMIT_MAX: u32 = 1_000;
 }
+
+/// A stretch of what the guard of a canary was given. What the blob says is the immune system's business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    pub route: Arc<str>,
+    pub canary: Arc<str>,
+    /// Which upstream played the canary.
+    pub upstream: Arc<str>,
+    pub began_ms: i64,
+    pub ended_ms: i64,
+    /// 0: only a mark.
+    pub frames: u32,
+    /// Capital starts anew here: a new release, a reset cord, or a process that knew nothing of the one before.
+    pub fresh: bool,
+    pub blob: Vec<u8>,
+}
+
+/// Which evidence to read: of a route, what overlaps a stretch of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvidenceFilter {
+    pub route: Arc<str>,
+    pub canary: Option<Arc<str>>,
+    pub from_ms: i64,
+    pub to_ms: i64,
+    /// Only what was recorded after this one: the next page. 0: from the oldest on.
+    pub after: i64,
+}
+
+/// In the order of recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EvidencePage {
+    pub list: Vec<Evidence>,
+    /// What `after` is for the next page; `None`: this is the last one.
+    pub next: Option<i64>,
+}
+
+impl EvidencePage {
+    /// A page ends with the segment that reaches it.
+    pub const BYTES_MAX: usize = 4 << 20;
+    pub const SEGMENTS_MAX: usize = 1_000;
+}

@@ -10,7 +10,7 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use super::StoreError;
-use super::record::{Action, CanaryRecord, Cord, Decision, Role, RouteRecord, Strikes};
+use super::record::{Action, CanaryRecord, Cord, Decision, Evidence, Role, RouteRecord, Strikes};
 use crate::config::Weight;
 
 /// Without its canaries and cord, which are rows of their own.
@@ -70,6 +70,21 @@ pub(super) fn decision(fields: &Fields<'_>) -> Result<Decision, StoreError> {
     })
 }
 
+pub(super) fn evidence(fields: &Fields<'_>) -> Result<Evidence, StoreError> {
+    let frames = fields.integer("frames")?;
+    Ok(Evidence {
+        route: fields.text("route")?,
+        canary: fields.text("canary")?,
+        upstream: fields.text("upstream")?,
+        began_ms: fields.integer("began_ms")?,
+        ended_ms: fields.integer("ended_ms")?,
+        frames: u32::try_from(frames)
+            .map_err(|_| fields.corrupt("frames", &frames.to_string(), "0 to 4294967295"))?,
+        fresh: fields.integer("fresh")? != 0,
+        blob: fields.blob("blob")?,
+    })
+}
+
 /// One row, and where it was found.
 pub(super) struct Fields<'a> {
     place: &'a Arc<str>,
@@ -106,6 +121,13 @@ impl<'a> Fields<'a> {
             ValueRef::Null => Ok(None),
             ValueRef::Integer(integer) => Ok(Some(integer)),
             other => Err(self.corrupt(column, &other.data_type().to_string(), "an integer")),
+        }
+    }
+
+    fn blob(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
+        match self.value(column)? {
+            ValueRef::Blob(bytes) => Ok(bytes.to_vec()),
+            other => Err(self.corrupt(column, &other.data_type().to_string(), "a blob")),
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const APPLICATION_ID: i64 = 0x416e_646e;
 
 /// Each is run once, in one transaction with the new `user_version`. Append; never change one that was released.
-const MIGRATIONS: [&str; 2] = [FIRST, STRIKES];
+const MIGRATIONS: [&str; 3] = [FIRST, STRIKES, super::evidence::MIGRATION];
 
 const FIRST: &str = "
 CREATE TABLE route (
@@ -97,10 +97,12 @@ const DECISIONS_OF_ROUTE: &str =
     "SELECT * FROM decision WHERE seq < ?1 AND route = ?3 ORDER BY seq DESC LIMIT ?2";
 
 pub(super) struct Database {
-    connection: Connection,
+    pub(super) connection: Connection,
     place: Arc<str>,
     /// Fields are dropped in this order: the connection closes while the file is still ours.
     claim: Option<Claim>,
+    /// Of all evidence; `None`: not added up yet.
+    pub(super) evidence_bytes: Option<u64>,
 }
 
 impl Database {
@@ -124,9 +126,7 @@ impl Database {
     }
 
     pub(super) fn save(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        if self.claim.as_ref().is_some_and(|claim| !claim.holds()) {
-            return Err(StoreError::Moved { place: Arc::clone(&self.place) });
-        }
+        self.check_claim()?;
         let saved = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(
             |transaction| {
                 for change in changes {
@@ -152,9 +152,16 @@ impl Database {
         }
     }
 
+    pub(super) fn check_claim(&self) -> Result<(), StoreError> {
+        match &self.claim {
+            Some(claim) if !claim.holds() => Err(StoreError::Moved { place: Arc::clone(&self.place) }),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the log back into the file, as far as other programs let it, and closes.
     pub(super) fn close(self) -> Result<(), StoreError> {
-        let Self { connection, place, claim: _claim } = self;
+        let Self { connection, place, claim: _claim, .. } = self;
         let checkpointed = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         let closed = connection.close().map_err(|(_, error)| error);
         checkpointed.and(closed).map_err(|error| StoreError::of_sqlite(&place, &error))
@@ -174,7 +181,7 @@ impl Database {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
             .map_err(|error| StoreError::of_sqlite(&place, &error))?;
-        Ok(Self { connection, place, claim })
+        Ok(Self { connection, place, claim, evidence_bytes: None })
     }
 
     fn prepare(&mut self, busy_timeout: Duration) -> Result<(), StoreError> {
@@ -231,12 +238,23 @@ impl Database {
         migrated.map_err(self.sqlite())
     }
 
-    /// Reads the whole file: pages, types and CHECKs.
+    /// Reads all that a start stands on: pages, types and CHECKs. Not the evidence: there may be much of it, and each
+    /// piece of it is checked when it is read.
     fn check(&self) -> Result<(), StoreError> {
-        match self.pragma("PRAGMA quick_check(1)")?.as_str() {
-            "ok" => Ok(()),
-            found => Err(self.corrupt(found.to_owned())),
+        for table in self.tables()? {
+            match self.pragma(&format!("PRAGMA quick_check({table})"))?.as_str() {
+                "ok" => {}
+                found => return Err(self.corrupt(found.to_owned())),
+            }
         }
+        Ok(())
+    }
+
+    fn tables(&self) -> Result<Vec<String>, StoreError> {
+        let list = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('evidence', 'sqlite_sequence')";
+        let mut statement = self.connection.prepare(list).map_err(self.sqlite())?;
+        let names = statement.query_map([], |row| row.get(0)).map_err(self.sqlite())?;
+        names.collect::<Result<_, _>>().map_err(self.sqlite())
     }
 
     fn routes(&self) -> Result<Vec<RouteRecord>, StoreError> {
@@ -260,7 +278,7 @@ impl Database {
             .map_err(self.sqlite())
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         table: &'static str,
         sql: &str,
@@ -280,7 +298,7 @@ impl Database {
         self.connection.query_row(sql, [], |row| row.get(0)).map_err(self.sqlite())
     }
 
-    fn sqlite(&self) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
+    pub(super) fn sqlite(&self) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
         let place = Arc::clone(&self.place);
         move |error| StoreError::of_sqlite(&place, &error)
     }

@@ -13,7 +13,8 @@ use tracing::warn;
 
 use super::StoreError;
 use super::held::Held;
-use super::record::{Change, Decision, DecisionFilter};
+use super::record::{Change, Decision, DecisionFilter, Evidence, EvidenceFilter, EvidencePage};
+use crate::config::EvidenceKept;
 
 /// Requests waiting for the disk. When full, callers get [`super::BusyCause::QueueFull`] instead of a place.
 pub const STORE_QUEUE_MAX: usize = 256;
@@ -21,6 +22,10 @@ pub const STORE_QUEUE_MAX: usize = 256;
 pub(super) enum Request {
     Save(Vec<Change>, Reply<()>),
     Decisions(DecisionFilter, Reply<Vec<Decision>>),
+    /// Evidence, how much of it is kept, and the date.
+    Append(Vec<Arc<Evidence>>, EvidenceKept, i64, Reply<()>),
+    Evidence(EvidenceFilter, Reply<EvidencePage>),
+    NewestEvidence(i64, Reply<Vec<Evidence>>),
     Lend(Reply<()>),
     TakeBack(Reply<()>),
     /// Not a tokio channel: who closes may stand outside any runtime, or inside one, and must not panic there.
@@ -48,6 +53,15 @@ fn serve(mut held: Held, requests: &Receiver<Request>) {
             }
             Request::Decisions(filter, reply) => {
                 drop(reply.send(held.open().and_then(|database| database.decisions(&filter))));
+            }
+            Request::Append(list, kept, now_ms, reply) => {
+                drop(reply.send(held.open().and_then(|database| database.append(&list, kept, now_ms))));
+            }
+            Request::Evidence(filter, reply) => {
+                drop(reply.send(held.open().and_then(|database| database.evidence(&filter))));
+            }
+            Request::NewestEvidence(since_ms, reply) => {
+                drop(reply.send(held.open().and_then(|database| database.newest_evidence(since_ms))));
             }
             Request::Lend(reply) => drop(reply.send(held.lend())),
             Request::TakeBack(reply) => drop(reply.send(held.take_back())),

@@ -19,11 +19,13 @@ use std::time::Duration;
 use andon::admin::{self, Phase};
 use andon::config::Weight;
 use andon::control::command::{Command, Handle, PullCord, Refusal, ReloadReport, SetWeight};
+use andon::control::explained::Explanation;
 use andon::control::forecasts::AskForecast;
 use andon::control::view::{
     BackOffView, CanaryView, ForecastView, NextStep, RouteView, SignalView, StableView, VerdictKind,
     VerdictView, WindowView,
 };
+use andon::control::what_if::WhatIfReport;
 use andon::immune::forecast::{Beside, Forecast, Harm, SmallestSeen, Spread, Traffic, Untold, WeightNeeded};
 use andon::store::record::{Action, Cord, Decision, DecisionFilter};
 use tokio::net::TcpListener;
@@ -78,6 +80,8 @@ async fn control(mut commands: mpsc::Receiver<Command>) {
             Command::PullCord(asked, reply) => reply.send(pull(&asked)).is_ok(),
             Command::ResetCord(asked, reply) => reply.send(reset(&asked.route)).is_ok(),
             Command::Decisions(filter, reply) => reply.send(Ok(decisions(&filter))).is_ok(),
+            Command::Explain(_, reply) => reply.send(Ok(Explanation::default())).is_ok(),
+            Command::WhatIf(_, reply) => reply.send(Ok(WhatIfReport::default())).is_ok(),
             Command::Reload(reply) => reply.send(reload()).is_ok(),
             Command::Metrics(reply) => {
                 reply.send(Ok("# TYPE andon_store_up gauge\nandon_store_up 1\n".into())).is_ok()

@@ -12,6 +12,7 @@ mod demo;
 mod fake_admin;
 mod loadtest;
 mod readme;
+mod record;
 mod tidy;
 mod units;
 

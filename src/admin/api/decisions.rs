@@ -11,7 +11,8 @@ use super::super::problem::Problem;
 use super::answer;
 use super::input::{self, Name};
 use super::json::{DecisionJson, DecisionsJson};
-use crate::store::record::DecisionFilter;
+use super::record_json::EvidenceJson;
+use crate::store::record::{Decision, DecisionFilter};
 
 const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_ACCEPTED: &str = "a number from 1 to 1000";
@@ -45,19 +46,30 @@ fn filter(uri: &Uri) -> Result<DecisionFilter, Problem> {
     Ok(filter)
 }
 
-/// Pages back until the ids, which sort by time, are older than the one wanted.
 pub(super) async fn one(State(face): State<Face>, Name(id): Name) -> Result<Response, Problem> {
+    Ok(answer(&DecisionJson::from(&find(&face, &id).await?)))
+}
+
+/// With the ticks before it, judged again.
+pub(super) async fn evidence(State(face): State<Face>, Name(id): Name) -> Result<Response, Problem> {
+    let decision = find(&face, &id).await?;
+    let explanation = face.handle.explain(decision.clone()).await?;
+    Ok(answer(&EvidenceJson::of(&decision, explanation)))
+}
+
+/// Pages back until the ids, which sort by time, are older than the one wanted.
+async fn find(face: &Face, id: &Arc<str>) -> Result<Decision, Problem> {
     let mut before = None;
     for _ in 0..PAGES_MAX {
         let filter = DecisionFilter { route: None, before, limit: DecisionFilter::LIMIT_MAX };
         let page = face.handle.decisions(filter).await?;
-        if let Some(found) = page.iter().find(|decision| decision.id == id) {
-            return Ok(answer(&DecisionJson::from(found)));
+        if let Some(found) = page.iter().find(|decision| decision.id == *id) {
+            return Ok(found.clone());
         }
         match page.last() {
-            Some(last) if *last.id > *id => before = Some(Arc::clone(&last.id)),
+            Some(last) if *last.id > **id => before = Some(Arc::clone(&last.id)),
             _ => break,
         }
     }
-    Err(Problem::unknown_decision(&id))
+    Err(Problem::unknown_decision(id))
 }

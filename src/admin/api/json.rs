@@ -341,6 +341,6 @@ fn written(weight: Weight) -> (String, u32) {
     (weight.to_string(), weight.ppm())
 }
 
-fn finite(number: f64) -> Option<f64> {
+pub(super) fn finite(number: f64) -> Option<f64> {
     number.is_finite().then_some(number)
 }

@@ -7,9 +7,11 @@ mod forecast;
 mod input;
 pub mod json;
 mod precondition;
+pub mod record_json;
 mod routes;
 mod upstreams;
 mod weight;
+mod what_if;
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
@@ -30,6 +32,8 @@ pub(super) fn router() -> Router<Face> {
         .route("/upstreams", get(upstreams::list))
         .route("/decisions", get(decisions::list))
         .route("/decisions/{id}", get(decisions::one))
+        .route("/decisions/{id}/evidence", get(decisions::evidence))
+        .route("/what-if", post(what_if::ask))
         .route("/config/reload", post(config::reload))
 }
 

@@ -182,3 +182,22 @@ fn the_numbers_of_the_judge_can_be_written_down_and_read_back() {
     let read: Judge = postcard::from_bytes(&postcard::to_allocvec(&judge).unwrap()).unwrap();
     assert_eq!(read, judge);
 }
+
+#[test]
+fn what_canaries_are_judged_by_can_stand_alone() {
+    let judge = |text: &str| parse_judge("g", text).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(judge(""), Judge::default());
+    let wanted = Judge { hold_at: 30.0, ..Judge::default() };
+    for text in ["hold_at = 30", "[guard]\nhold_at = 30", "[route.guard]\nhold_at = 30"] {
+        assert_eq!(judge(text), wanted, "{text}");
+    }
+    for (text, problem) in [
+        ("hold_att = 30", "g:1:1: hold_att is an unknown section; did you mean `hold_at`?"),
+        ("[guard]\nhold_at = 0", "g:2:11: guard.hold_at is 0; write odds from 1 to 1000000, such as 20"),
+        ("hold_at = 30\n[guard]\n", "g:1:1: hold_at is an unknown section; accepted here: guard"),
+        ("[route]\nname = \"shop\"\n", "g:2:1: route.name is an unknown key; accepted here: guard"),
+    ] {
+        let found = parse_judge("g", text).expect_err(text).to_string();
+        assert_eq!(found.trim_end(), problem);
+    }
+}

@@ -1,5 +1,7 @@
 //! Workers, admin, store, listeners and upstreams: what each key accepts, and what it says of all else.
 
+use std::time::Duration;
+
 use super::*;
 
 #[test]
@@ -205,6 +207,23 @@ fn the_store_lies_beside_the_file_unless_it_says_where() {
     assert_eq!(config_of("[store]\npath = \"/x.db\"\n").store, Store::File("/x.db".into()));
     assert_eq!(config_of("[store]\npath = \":memory:\"\n").store, Store::Memory);
     check("[store]\npath = \"\"\n", &["2:8: store.path is \"\"; write text in quotes, up to 1024 bytes"]);
+}
+
+#[test]
+fn evidence_is_kept_for_a_week_unless_the_file_says_otherwise() {
+    let kept = |keys: &str| config_of(&format!("[store]\n{keys}\n")).evidence;
+    assert_eq!(kept(""), EvidenceKept { age: Duration::from_hours(168), bytes_max: 256 << 20 });
+    assert_eq!(
+        kept("evidence_age = \"1h\"\nevidence_max = \"1TiB\""),
+        EvidenceKept { age: Duration::from_hours(1), bytes_max: 1 << 40 }
+    );
+    check(
+        "[store]\nevidence_age = \"59m\"\nevidence_max = \"2TiB\"\n",
+        &[
+            "2:16: store.evidence_age is \"59m\"; write a duration from \"1h\" to \"8760h\", such as \"10s\"",
+            "3:16: store.evidence_max is \"2TiB\"; write a size from \"1MiB\" to \"1TiB\", such as \"16KiB\"",
+        ],
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! not be written) is shown by the mapping of its error only, because tests may run as root.
 
 mod errors;
+mod evidence;
 mod kill;
 
 use std::path::{Path, PathBuf};
