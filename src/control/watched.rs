@@ -172,8 +172,11 @@ impl SplitLive {
 
     fn judge_tick(&mut self, now_us: u64, shards: &Shards, details: &mut Details) {
         let users = self.canaries.iter().find_map(|live| live.users.as_ref());
-        if let Some(users) = users.filter(|users| users.lost_many()) {
-            users.renew();
+        if let Some(users) = users {
+            users.turn(now_us);
+            if users.lost_many() {
+                users.renew();
+            }
         }
         let Details { stable, canaries, phantom, .. } = details;
         canaries.resize_with(canaries.len().max(self.canaries.len()), Detail::default);

@@ -59,6 +59,7 @@ impl Judged {
             return None;
         }
         match evidence {
+            Evidence::Success { .. } if !users.asks(user) => None,
             Evidence::Success { head_us } => {
                 let is_sample = || self.sampled.get_or_init(Box::default).takes(user, now_us);
                 Some(Evidence::Success { head_us: head_us.filter(|_| is_sample()) })

@@ -14,10 +14,15 @@
 //! them leave together. That falls on the variants alike, and so costs power and never validity; to bound what it costs all
 //! come back when a quarter of the bits is set, and whenever a release starts anew.
 //!
+//! **Requests** stand below the line of that fraction, and there a busy client weighs as much as everybody else together: a
+//! crawler on stable that never fails would make stable look good and the canary bad. So of a user who has not failed one
+//! request counts in ten seconds, and a failure whenever it comes.
+//!
 //! **Latency** has the same unit, but somebody slow is slow for good reasons, and is not to leave: each user gives one
 //! sample a minute to each worker. What they ask beyond it counts as answered, and not how fast.
 //!
-//! An ordinary request costs two loads here; only a failure writes, and only with a sticky key any of it is looked at.
+//! An ordinary request costs two loads here; a user's first one in ten seconds and a failure write, and only with a sticky
+//! key any of it is looked at.
 
 use std::num::NonZeroU32;
 use std::sync::OnceLock;
@@ -29,6 +34,7 @@ const USERS: u32 = 1 << 17;
 const WORDS: usize = USERS as usize / 64;
 const LEFT_MAX: u32 = USERS / 4;
 const SAMPLE_US: u64 = 60_000_000;
+const PACE_US: u64 = 10_000_000;
 
 /// Somebody, as far as evidence tells people apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +79,9 @@ impl Bits {
 #[derive(Debug, Default)]
 pub struct Users {
     failed: Bits,
+    /// Of whom a request has counted since the last turn.
+    asked: Bits,
+    turned_us: AtomicU64,
     /// How many bits are set, give or take what fails in the moment of a renewal.
     count: AtomicU32,
 }
@@ -89,6 +98,19 @@ impl Users {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
         first
+    }
+
+    /// True once in ten seconds for each user.
+    pub fn asks(&self, user: User) -> bool {
+        !self.asked.has(user) && self.asked.set(user)
+    }
+
+    /// For the control thread, which alone turns: after ten seconds everybody may be counted again.
+    pub fn turn(&self, now_us: u64) {
+        if now_us.saturating_sub(self.turned_us.load(Ordering::Relaxed)) >= PACE_US {
+            self.turned_us.store(now_us, Ordering::Relaxed);
+            self.asked.clear();
+        }
     }
 
     /// So many have left that others leave with them.
@@ -144,6 +166,19 @@ mod tests {
         assert!(users.has_left(user) && !users.has_left(User::of_hash(78)));
         users.renew();
         assert!(!users.has_left(user) && users.leave(user));
+    }
+
+    #[test]
+    fn of_a_user_who_has_not_failed_one_request_counts_in_ten_seconds() {
+        let users = Users::default();
+        let (ann, bob) = (User::of_hash(1), User::of_hash(2));
+        assert!(users.asks(ann) && !users.asks(ann) && users.asks(bob));
+        users.turn(PACE_US - 1);
+        assert!(!users.asks(ann));
+        users.turn(PACE_US);
+        assert!(users.asks(ann) && !users.asks(ann));
+        users.turn(2 * PACE_US - 1);
+        assert!(!users.asks(ann));
     }
 
     #[test]

@@ -299,6 +299,10 @@ impl Record {
         let now_us = micros(self.worker.epoch, now);
         let (outcome, evidence) = self.evidence(ended);
         let slot = self.worker.shard.slot(self.decision.slot);
+        // Whatever becomes of its request: an order is one, though its user has been counted just now.
+        if self.events != 0 && evidence.is_some() {
+            slot.judged.count_events(self.events);
+        }
         let evidence = evidence.and_then(|evidence| slot.judged.admit(self.decision.user, evidence, now_us));
         no_endpoint::count(&self.worker, self.decision.endpoint.id, ended);
         slot.finish(&Finish {
@@ -308,9 +312,6 @@ impl Record {
             evidence,
             now_us,
         });
-        if self.events != 0 && evidence.is_some() {
-            slot.judged.count_events(self.events);
-        }
         self.worker.shard.count_phantom(self.decision.phantom, evidence);
         if outcome.blame() != Blame::Nobody {
             tracing::debug!(%outcome, why = ?self.decision.why, endpoint = %self.decision.endpoint.address, "request ended");

@@ -234,7 +234,7 @@ fn a_file_from_before_there_were_strikes_has_none() {
     database.close().unwrap();
     sqlite3(&path)
         .execute_batch(
-            "ALTER TABLE canary DROP COLUMN strikes_since_ms; ALTER TABLE canary DROP COLUMN strikes;
+            "DROP TABLE evidence; ALTER TABLE canary DROP COLUMN strikes_since_ms; ALTER TABLE canary DROP COLUMN strikes;
              PRAGMA user_version = 1;",
         )
         .unwrap();

@@ -13,7 +13,7 @@
 //! A user who fails leaves once, and on which variant is the coin. But its bias is the canary's share of *users who
 //! may still fail*, and requests measure that only while nobody makes many of them: a crawler or a probe on stable
 //! makes the canary look bad, whatever is done about users who fail. So of a user who has not failed only one request
-//! in 10 s should count; a failure counts whenever it comes. The last column is exact whatever users do: failures by
+//! in 10 s counts; a failure counts whenever it comes. The last column is exact whatever users do: failures by
 //! users, beside all requests split as the hash splits users. It is slower where few users are on the canary.
 //!
 //! It holds while no single user makes more than about a fifth of what is counted: the smallest bet is 1.5 times, and
