@@ -95,6 +95,9 @@ impl Controller {
                 gauges.back_off_seconds.push((Arc::clone(&route.name), seconds));
             }
             for (canary, live) in record.canaries.iter().zip(&split.canaries) {
+                if split.lots.is_some() {
+                    gauges.splits.push(live.lots.gauges(&route.name, &canary.name));
+                }
                 gauges.canaries.push(CanaryGauges {
                     route: Arc::clone(&route.name),
                     variant: Arc::clone(&canary.name),

@@ -21,6 +21,7 @@ mod gauges;
 mod hand_over;
 mod harm;
 mod jobs;
+mod lots;
 mod memory;
 mod publish;
 mod queries;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lots::Lots;
 use super::self_test::SelfTesting;
 use super::state::{RouteState, effective};
 use super::watched::{CanaryLive, Watched};
@@ -54,6 +55,8 @@ pub(super) struct SplitLive {
     pub(super) back_off: Option<BackOff>,
     /// `None`: off, or there is no canary.
     pub(super) self_test: Option<SelfTesting>,
+    /// `None`: users are tied to a variant, so no lot is drawn for a request.
+    pub(super) lots: Option<Lots>,
 }
 
 /// A canary before a reload.
@@ -210,8 +213,9 @@ impl SplitLive {
             };
             canaries.push(live);
         }
+        let lots = file.sticky.is_none().then(Lots::default);
         let (on_unhealthy, tick) = (file.guard.on_unhealthy, judge.tick);
-        let mut split = Self { state, on_unhealthy, stable, canaries, pace, tick, back_off, self_test };
+        let mut split = Self { state, on_unhealthy, stable, canaries, pace, tick, back_off, self_test, lots };
         split.take_baseline(file);
         if suspended && !split.is_suspended() {
             split.start_anew();

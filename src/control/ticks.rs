@@ -78,6 +78,7 @@ impl Controller {
                 continue;
             };
             split.judge(now_us, &self.shards, &mut self.details);
+            split.tell_of_lots();
             if split.alarms() {
                 alarms.push(*route);
             }

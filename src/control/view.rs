@@ -54,6 +54,27 @@ pub struct CanaryView {
     pub file_aim: Weight,
     pub verdict: VerdictView,
     pub window: WindowView,
+    /// `None`: users are tied to a variant, so no lot is drawn for a request.
+    pub lots: Option<LotsView>,
+}
+
+/// Since the canary last started anew.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LotsView {
+    /// Requests of the route for which a lot was drawn.
+    pub drawn: u64,
+    /// Of these, that the canary should have had by its weights.
+    pub expected: f64,
+    /// That it was given.
+    pub given: u64,
+    /// The difference is no chance.
+    pub mismatch: bool,
+    /// Of the canary's requests by lot, that ended.
+    pub ended: u64,
+    /// Of these, that say nothing of it: the client left first.
+    pub unjudged: u64,
+    /// They are more than stable's, and that is no chance.
+    pub unjudged_mismatch: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -79,6 +79,7 @@ impl Controller {
                     odds: live.guard.odds(),
                 },
                 window: self.windows.view(live.watched.slot, &self.shards),
+                lots: split.lots.as_ref().map(|_| live.lots.view()),
             })
             .collect()
     }

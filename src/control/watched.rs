@@ -6,6 +6,7 @@ use crate::metrics::judged::Seen;
 use crate::metrics::{Shards, SlotId, SlotTotals};
 use crate::routing::harm::HarmBudget;
 
+use super::lots::CanaryLots;
 use super::routes::SplitLive;
 use super::self_test::Phantom;
 use super::state::effective;
@@ -30,6 +31,7 @@ pub(super) struct CanaryLive {
     pub(super) harm: Option<HarmBudget>,
     /// That it is used up has been recorded; not again until there is a fresh one.
     pub(super) harm_recorded: bool,
+    pub(super) lots: CanaryLots,
 }
 
 /// Room for what one tick reads, used again and again.
@@ -78,6 +80,7 @@ impl CanaryLive {
             recorded: false,
             harm: None,
             harm_recorded: false,
+            lots: CanaryLots::new(judge),
         }
     }
 
@@ -85,6 +88,7 @@ impl CanaryLive {
         self.guard.restart();
         self.recorded = false;
         self.harm_recorded = false;
+        self.lots.restart();
         if let Some(harm) = &self.harm {
             harm.permits.renew();
         }
@@ -95,6 +99,7 @@ impl SplitLive {
     /// Feeds every guard of the route with what was counted since the last call.
     pub(super) fn judge(&mut self, now_us: u64, shards: &Shards, details: &mut Details) {
         let step = self.pace.step(now_us, self.tick);
+        self.look_at_lots(step.us, shards);
         // Before stable's: what the phantom has, stable has.
         let phantom = self.self_test.as_mut().map(|test| test.counts(shards));
         let stable = self.stable.counts(shards);
@@ -114,6 +119,7 @@ impl SplitLive {
     }
 
     fn judge_tick(&mut self, shards: &Shards, details: &mut Details) {
+        self.look_at_unjudged(shards);
         let Details { stable, canaries, phantom, .. } = details;
         canaries.resize_with(canaries.len().max(self.canaries.len()), Detail::default);
         if let Some(test) = &mut self.self_test {

@@ -11,6 +11,7 @@
 //! | `odds` | how the bets of a guard add up to one number |
 //! | `remembered` | what is learned of stable, and never forgotten at once |
 //! | [`pace`] | when a tick is over |
+//! | [`ratio`] | whether the split is what the weights say, and whether what was split is seen |
 //! | [`journal`] | what a guard was given, so that it can be judged again |
 //! | [`fast_trip`], [`ceiling`] | the operator's own rules, without statistics |
 //! | [`interval`] | how well a rate is known, for proofs of health and for reports |
@@ -72,6 +73,7 @@ pub mod journal;
 pub mod latency;
 mod odds;
 pub mod pace;
+pub mod ratio;
 mod remembered;
 pub mod verdict;
 pub mod window;

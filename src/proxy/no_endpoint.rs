@@ -30,6 +30,7 @@ pub(super) fn refuse(
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let slot = worker.shard.slot(found.slot);
     slot.start(micros(worker.epoch, started));
+    worker.shard.draw(found.lot);
     miss(worker, found.instead_of, started);
     let now = clock::now();
     let duration_us = micros(started, now);

@@ -61,6 +61,7 @@ impl Record {
         line: Option<Box<Line>>,
     ) -> Self {
         worker.shard.slot(decision.slot).start(micros(worker.epoch, started));
+        worker.shard.draw(decision.lot);
         worker.pools.enter(decision.endpoint.id);
         no_endpoint::miss(worker, decision.instead_of, started);
         Self {
@@ -218,7 +219,8 @@ impl Record {
         self.settle(ended);
         let outcome = self.first.unwrap_or(ended);
         let now = self.ended.unwrap_or_else(clock::now);
-        let evidence = Evidence::of(outcome, self.head_us).filter(|_| self.decision.why.by_lot());
+        let by_lot = self.decision.why.by_lot();
+        let evidence = Evidence::of(outcome, self.head_us).filter(|_| by_lot);
         no_endpoint::count(&self.worker, self.decision.endpoint.id, ended);
         self.worker.shard.slot(self.decision.slot).finish(&Finish {
             outcome,
@@ -228,6 +230,9 @@ impl Record {
             now_us: micros(self.worker.epoch, now),
         });
         self.worker.shard.count_phantom(self.decision.phantom, evidence);
+        if by_lot && evidence.is_none() {
+            self.worker.shard.slot(self.decision.slot).unjudged.add(1);
+        }
         if outcome.blame() != Blame::Nobody {
             tracing::debug!(%outcome, why = ?self.decision.why, endpoint = %self.decision.endpoint.address, "request ended");
         }

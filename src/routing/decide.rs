@@ -37,17 +37,18 @@ pub fn decide(
     }
     let Some(serving) = &route.serving else { return refuse(Answer::Deny(index)) };
     let (assigned, why) = assign(serving, snapshot.shares(index), view, dice);
+    let lot = why.by_lot().then(|| serving.variants[assigned].slot);
     let (assigned, why, permit) = permitted(serving, assigned, why);
     let phantom = (assigned == STABLE && why.by_lot()).then(|| phantom(serving, view, dice)).flatten();
     let mut found = Finding { snapshot, serving, view, dice, in_flight };
     let place = Place { route: index, variant: assigned };
     if let Some(chosen) = found.endpoint(assigned) {
-        let decision = Decision { phantom, ..found.decision(place, chosen, why) };
+        let decision = Decision { lot, phantom, ..found.decision(place, chosen, why) };
         return found.forward(decision, permit);
     }
     let stable = serving.variants[STABLE].slot;
     let nobody = |place, why, instead_of| {
-        refuse(Answer::NoEndpoint(NoEndpoint { slot: stable, place, why, instead_of, phantom }))
+        refuse(Answer::NoEndpoint(NoEndpoint { slot: stable, place, why, instead_of, lot, phantom }))
     };
     if assigned == STABLE {
         return nobody(place, why, None);
@@ -58,7 +59,7 @@ pub fn decide(
     let (place, why) = (Place { variant: STABLE, ..place }, Why::NoEndpoint);
     match found.endpoint(STABLE) {
         Some(chosen) => {
-            let decision = Decision { instead_of, ..found.decision(place, chosen, why) };
+            let decision = Decision { instead_of, lot, ..found.decision(place, chosen, why) };
             found.forward(decision, None)
         }
         None => nobody(place, why, instead_of),
@@ -117,6 +118,7 @@ impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
             why,
             websocket: self.serving.websocket,
             instead_of: None,
+            lot: None,
             phantom: None,
             canary: place.variant != STABLE,
             other: chosen.other,

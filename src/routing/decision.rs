@@ -59,6 +59,8 @@ pub struct NoEndpoint {
     pub place: Place,
     pub why: Why,
     pub instead_of: Option<Missed>,
+    /// As [`Decision::lot`].
+    pub lot: Option<SlotId>,
     /// As [`Decision::phantom`].
     pub phantom: Option<SlotId>,
 }
@@ -103,6 +105,8 @@ pub struct Decision {
     pub websocket: bool,
     /// Counted as a failure of this canary, beside what becomes of the request.
     pub instead_of: Option<Missed>,
+    /// Whom the lot gave it to, if one was drawn, whoever serves it.
+    pub lot: Option<SlotId>,
     /// Stable's, by lot, and one of the slice that tests the immune system: what it is evidence of is counted there, too.
     pub phantom: Option<SlotId>,
     /// Not stable: what fails here does harm.

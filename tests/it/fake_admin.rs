@@ -199,6 +199,7 @@ fn canary(name: &str) -> CanaryView {
         file_aim: weight("1%"),
         verdict: VerdictView { kind: VerdictKind::Undecided, reason: "2 of 50 failed".into(), odds: 100.0 },
         window: window(50, 2),
+        lots: None,
     }
 }
 

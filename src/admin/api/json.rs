@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Weight;
 use crate::control::command::ReloadReport;
-use crate::control::view::{CanaryView, RouteView, SelfTestView, StableView, VerdictView, WindowView};
+use crate::control::view::{
+    CanaryView, LotsView, RouteView, SelfTestView, StableView, VerdictView, WindowView,
+};
 use crate::store::record::{Cord, Decision};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,6 +76,18 @@ pub struct CanaryJson {
     pub file_aim_ppm: u32,
     pub verdict: VerdictJson,
     pub window: WindowJson,
+    pub lots: Option<LotsJson>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LotsJson {
+    pub drawn: u64,
+    pub expected: f64,
+    pub given: u64,
+    pub mismatch: bool,
+    pub ended: u64,
+    pub unjudged: u64,
+    pub unjudged_mismatch: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -197,7 +211,15 @@ impl From<&CanaryView> for CanaryJson {
             file_aim_ppm,
             verdict: VerdictJson::from(&view.verdict),
             window: WindowJson::from(&view.window),
+            lots: view.lots.as_ref().map(LotsJson::from),
         }
+    }
+}
+
+impl From<&LotsView> for LotsJson {
+    fn from(view: &LotsView) -> Self {
+        let LotsView { drawn, expected, given, mismatch, ended, unjudged, unjudged_mismatch } = *view;
+        Self { drawn, expected, given, mismatch, ended, unjudged, unjudged_mismatch }
     }
 }
 

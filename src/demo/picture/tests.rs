@@ -54,6 +54,7 @@ fn bad_canary() -> Scene {
         file_aim: weight("0%"),
         verdict,
         window: window(998, 298, 85_000),
+        lots: None,
     };
     let stable =
         StableView { upstream: "shop-v1".into(), effective: weight("75%"), window: window(3_001, 0, 5_100) };

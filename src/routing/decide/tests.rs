@@ -271,12 +271,26 @@ fn stable_without_an_endpoint_has_nobody_behind_it() {
     let answer = decide(&snapshot, &get().view(), &mut Dice::new(1), |_| 0).answer;
     let instead_of = Some(Missed { slot: canary, by_lot: true });
     let place = Place { route: 0, variant: STABLE };
-    let expected = NoEndpoint { slot: stable, place, why: Why::NoEndpoint, instead_of, phantom: None };
+    let expected = NoEndpoint {
+        slot: stable,
+        place,
+        why: Why::NoEndpoint,
+        instead_of,
+        lot: Some(canary),
+        phantom: None,
+    };
     assert_eq!(answer, Answer::NoEndpoint(expected));
 
     let canary_off = snapshot.with_shares(3, 0, &[open(0)]);
     let answer = decide(&canary_off, &get().view(), &mut Dice::new(1), |_| 0).answer;
-    let expected = NoEndpoint { slot: stable, place, why: Why::Weight, instead_of: None, phantom: None };
+    let expected = NoEndpoint {
+        slot: stable,
+        place,
+        why: Why::Weight,
+        instead_of: None,
+        lot: Some(stable),
+        phantom: None,
+    };
     assert_eq!(answer, Answer::NoEndpoint(expected));
 }
 
@@ -360,4 +374,21 @@ fn where_stable_has_no_endpoint_the_phantom_misses_it_too() {
         other => panic!("{other:?}"),
     });
     assert!((92..=108).contains(&phantoms.count()));
+}
+
+#[test]
+fn a_lot_is_the_canarys_whoever_serves_it() {
+    let mut route = split_route("shop", &["v2"]);
+    route.guard.harm_max = Some(1);
+    let snapshot = snapshot(vec![route], &[1_000_000]);
+    let canary = snapshot.table().routes()[0].serving.as_ref().unwrap().variants[1].slot;
+    let mut dice = Dice::new(1);
+    let first = decide(&snapshot, &get().view(), &mut dice, |_| 0);
+    let Answer::Forward(second) = decide(&snapshot, &get().view(), &mut dice, |_| 0).answer else { panic!() };
+    assert_eq!((second.why, second.lot, second.canary), (Why::HarmBudget, Some(canary), false));
+    drop(first);
+    let nothing = Arc::new(Usable::default());
+    let gone = snapshot.with_usable(2, vec![(1, nothing)]);
+    let third = get().decide(&gone, &mut dice);
+    assert_eq!((third.why, third.lot, third.canary), (Why::NoEndpoint, Some(canary), false));
 }
