@@ -26,13 +26,14 @@ enum ByClass {
 }
 
 /// Every combination that can occur, so that its series starts at 0.
-const CAN_OCCUR: [(Action, ByClass); 9] = [
+const CAN_OCCUR: [(Action, ByClass); 10] = [
     (Action::Weight, ByClass::Person),
     (Action::Weight, ByClass::File),
     (Action::BackOff, ByClass::Immune),
     (Action::Watch, ByClass::Immune),
     (Action::SelfTest, ByClass::Immune),
     (Action::CordPull, ByClass::Person),
+    (Action::Drill, ByClass::Person),
     (Action::CordReset, ByClass::Person),
     (Action::Role, ByClass::Person),
     (Action::Role, ByClass::File),

@@ -16,6 +16,7 @@ pub mod view;
 pub mod watch_file;
 
 mod changes;
+mod drill;
 mod endpoint_views;
 mod gauges;
 mod hand_over;

@@ -65,6 +65,7 @@ impl Controller {
     }
 
     fn keep_up(&mut self, now_us: u64) {
+        self.tend_drills(now_us);
         self.tend(now_us);
         self.memory.tick(now_us);
     }
@@ -119,8 +120,8 @@ impl Controller {
         let Some(split) = self.routes.split_mut(route) else { return };
         let slot = split.canaries[canary].watched.slot;
         let weight = effective(&split.state.record, &split.state.record.canaries[canary]);
-        let why = &cause.why;
-        let step = split.state.back_off(canary, why, cause.evidence.clone(), self.clock.stamp());
+        let Cause { why, evidence } = &split.in_drill(canary, cause);
+        let step = split.state.back_off(canary, why, evidence.clone(), self.clock.stamp());
         let Some(decision) = step.decision else { return };
         let sentence = back_off_sentence(&decision, &split.state.record.canaries[canary]);
         split.back_off = Some(BackOff::Measuring {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Weight;
-use crate::store::record::Cord;
+use crate::store::record::{Cord, DecisionId};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteView {
@@ -21,6 +21,30 @@ pub struct RouteView {
     pub canaries: Vec<CanaryView>,
     /// `None`: off, or there is no canary.
     pub self_test: Option<SelfTestView>,
+    /// The last one since the process started, also when it is over.
+    pub drill: Option<DrillView>,
+}
+
+/// A canary that fails on purpose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DrillView {
+    pub canary: Arc<str>,
+    /// Of its requests by lot.
+    pub share: Weight,
+    pub by: Arc<str>,
+    pub why: Arc<str>,
+    pub at_ms: i64,
+    pub until_ms: i64,
+    /// That started it.
+    pub decision: DecisionId,
+    /// Failures so far.
+    pub injected: u64,
+    /// What ended it; `None`: it goes on.
+    pub ended: Option<&'static str>,
+    /// From the first failure to the back-off, if that ended it.
+    pub back_off_seconds: Option<f64>,
+    /// From the deciding failure to the canary's last request; half a second after the back-off.
+    pub last_request_seconds: Option<f64>,
 }
 
 /// A random slice of stable, judged as if it were a canary.

@@ -39,6 +39,7 @@ impl Controller {
                 stable: None,
                 canaries,
                 self_test: None,
+                drill: None,
             });
         };
         Some(RouteView {
@@ -50,6 +51,7 @@ impl Controller {
             stable: Some(self.stable_view(split)),
             canaries: self.canary_views(split),
             self_test: split.self_test.as_ref().map(SelfTesting::view),
+            drill: split.drill_view(),
         })
     }
 

@@ -35,6 +35,8 @@ pub enum Outcome {
     Internal,
     /// None of the endpoints could be used, so nothing was sent.
     NoEndpoint,
+    /// A failure on purpose: in a drill the canary was not even asked, and stable answered.
+    Drill,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub enum Blame {
 }
 
 impl Outcome {
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
     pub const ALL: [Self; Self::COUNT] = [
         Self::Success,
         Self::ServerError,
@@ -61,6 +63,7 @@ impl Outcome {
         Self::DownstreamBad,
         Self::Internal,
         Self::NoEndpoint,
+        Self::Drill,
     ];
 
     pub fn blame(self) -> Blame {
@@ -76,6 +79,7 @@ impl Outcome {
             | Self::Protocol
             | Self::Truncated
             | Self::NoEndpoint
+            | Self::Drill
             | Self::Overflow => Blame::Upstream,
         }
     }
@@ -101,6 +105,7 @@ impl Outcome {
             Self::DownstreamBad => "downstream_bad",
             Self::Internal => "internal",
             Self::NoEndpoint => "no_endpoint",
+            Self::Drill => "drill",
         }
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn miss(worker: &Worker, missed: Option<Missed>, started: Instant) {
 
 /// For the ejection of endpoints that fail. What the client did, or we, says nothing of the endpoint.
 pub(super) fn count(worker: &Worker, endpoint: EndpointId, outcome: Outcome) {
-    if outcome == Outcome::Overflow {
+    if matches!(outcome, Outcome::Overflow | Outcome::Drill) {
         // It never saw the request.
         return;
     }

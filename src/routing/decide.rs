@@ -13,7 +13,7 @@ use super::split::STABLE;
 use super::table::Serving;
 use super::{
     Answer, Decided, Decision, EndpointId, Fallback, Holds, Missed, NoEndpoint, Place, View, Why, balance,
-    overrides, redirect, sticky,
+    overrides, redirect, split, sticky,
 };
 use crate::metrics::SlotId;
 
@@ -43,7 +43,8 @@ pub fn decide(
     let mut found = Finding { snapshot, serving, view, dice, in_flight };
     let place = Place { route: index, variant: assigned };
     if let Some(chosen) = found.endpoint(assigned) {
-        let decision = Decision { lot, phantom, ..found.decision(place, chosen, why) };
+        let drill = is_drilled(snapshot.shares(index), assigned, why, found.dice);
+        let decision = Decision { lot, phantom, drill, ..found.decision(place, chosen, why) };
         return found.forward(decision, permit);
     }
     let stable = serving.variants[STABLE].slot;
@@ -76,6 +77,12 @@ fn permitted(serving: &Serving, assigned: usize, why: Why) -> (usize, Why, Optio
             None => (STABLE, Why::HarmBudget, None),
         },
     }
+}
+
+/// Only what the lot gave to the canary: nobody who asked for it is to see another.
+fn is_drilled(shares: &RouteShares, assigned: usize, why: Why, dice: &mut Dice) -> bool {
+    let share = shares.drill(assigned).filter(|_| why.by_lot());
+    share.is_some_and(|share| split::position_ppm(dice.draw()) < share.ppm())
 }
 
 /// Whether one of stable's own requests belongs to the phantom: by a lot of its own, which the weights have no part in.
@@ -124,6 +131,7 @@ impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
             other: chosen.other,
             retry: variant.group.retry,
             fallback: None,
+            drill: false,
         }
     }
 

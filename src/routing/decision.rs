@@ -117,6 +117,8 @@ pub struct Decision {
     pub retry: Option<Retry>,
     /// Who answers if this canary fails; `None`: nobody does.
     pub fallback: Option<Fallback>,
+    /// The canary is to fail this one on purpose, if stable can have it in its place.
+    pub drill: bool,
 }
 
 /// Stable, ready to take over from a canary. Chosen together with the canary, so that a rescued request sees one
@@ -244,4 +246,6 @@ pub struct Share {
     pub effective: Weight,
     /// False under a cord or a ceiling of 0: then not even an override reaches the canary.
     pub open: bool,
+    /// In a drill: of its requests by lot, so many fail on purpose.
+    pub drill: Option<Weight>,
 }

@@ -79,10 +79,12 @@ pub enum Action {
     Role,
     /// The immune system found stable to be worse than itself.
     SelfTest,
+    /// A person had a canary fail on purpose.
+    Drill,
 }
 
 impl Action {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Weight,
         Self::BackOff,
         Self::Watch,
@@ -90,6 +92,7 @@ impl Action {
         Self::CordReset,
         Self::Role,
         Self::SelfTest,
+        Self::Drill,
     ];
 
     pub fn label(self) -> &'static str {
@@ -101,6 +104,7 @@ impl Action {
             Self::CordReset => "cord_reset",
             Self::Role => "role",
             Self::SelfTest => "self_test",
+            Self::Drill => "drill",
         }
     }
 

@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 
 use andon::admin::{self, Phase};
 use andon::config::Weight;
-use andon::control::command::{Command, Handle, PullCord, Refusal, ReloadReport, SetWeight};
+use andon::control::command::{Command, Handle, PullCord, Refusal, ReloadReport, SetWeight, StartDrill};
 use andon::control::view::{CanaryView, RouteView, StableView, VerdictKind, VerdictView, WindowView};
 use andon::store::record::{Action, Cord, Decision, DecisionFilter};
 use tokio::net::TcpListener;
@@ -71,6 +71,9 @@ async fn control(mut commands: mpsc::Receiver<Command>) {
             Command::SetWeight(asked, reply) => reply.send(set_weight(&asked)).is_ok(),
             Command::PullCord(asked, reply) => reply.send(pull(&asked)).is_ok(),
             Command::ResetCord(asked, reply) => reply.send(reset(&asked.route)).is_ok(),
+            Command::Drill(StartDrill { route: name, .. }, reply) | Command::EndDrill(name, reply) => {
+                reply.send(route(&name)).is_ok()
+            }
             Command::Decisions(filter, reply) => reply.send(Ok(decisions(&filter))).is_ok(),
             Command::Reload(reply) => reply.send(reload()).is_ok(),
             Command::Metrics(reply) => {
@@ -177,6 +180,7 @@ fn routes() -> Vec<RouteView> {
         stable: Some(StableView { upstream: "v1".into(), effective: weight("95%"), window: window(950, 0) }),
         canaries,
         self_test: None,
+        drill: None,
     };
     let mut held = canary("canary");
     held.effective = Weight::ZERO;

@@ -21,6 +21,8 @@ mod bodies;
 #[cfg(test)]
 mod departures;
 #[cfg(test)]
+mod drill;
+#[cfg(test)]
 mod early;
 #[cfg(test)]
 mod endpoints;

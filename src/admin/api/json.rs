@@ -5,6 +5,8 @@
 //! milliseconds); durations are seconds. A number that is not finite is `null`. The command line reads the same
 //! types, so it ignores fields that it does not know yet.
 
+mod drill;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,8 @@ use crate::control::view::{
     CanaryView, LotsView, RouteView, SelfTestView, StableView, VerdictView, WindowView,
 };
 use crate::store::record::{Cord, Decision};
+
+pub use drill::DrillJson;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RoutesJson {
@@ -31,6 +35,7 @@ pub struct RouteJson {
     pub stable: Option<StableJson>,
     pub canaries: Vec<CanaryJson>,
     pub self_test: Option<SelfTestJson>,
+    pub drill: Option<DrillJson>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -165,6 +170,7 @@ impl From<&RouteView> for RouteJson {
             stable: view.stable.as_ref().map(StableJson::from),
             canaries: view.canaries.iter().map(CanaryJson::from).collect(),
             self_test: view.self_test.as_ref().map(SelfTestJson::from),
+            drill: view.drill.as_ref().map(DrillJson::from),
         }
     }
 }

@@ -71,6 +71,7 @@ fn bad_canary() -> Scene {
             stable: Some(stable),
             canaries: vec![canary],
             self_test: None,
+            drill: None,
         },
         users: Totals { stable: tally(6_200, 0), canary: tally(1_090, 298), nobody: Tally::default() },
         steps,
