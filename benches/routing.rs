@@ -46,7 +46,7 @@ impl Bench {
 
 /// Decided once, so that the worker's lots have their place in memory.
 fn bench(routes: Vec<Route>, host: String, headers: HeaderMap) -> Bench {
-    let shares = Share { effective: Weight::from_ppm(50_000).expect("5%"), open: true };
+    let shares = Share { effective: Weight::from_ppm(50_000).expect("5%"), open: true, drill: None };
     let shares = vec![vec![shares]; routes.len()];
     let table = Table::build(&config(routes), &mut Slots::default(), &mut EndpointIds::default());
     let snapshot = Snapshot::new(1, Arc::new(table.expect("a good configuration")), &shares);

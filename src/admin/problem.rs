@@ -192,6 +192,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "cord-not-pulled", "The cord is not pulled", detail)
     }
 
+    fn no_drill(route: &str, because: &str) -> Self {
+        let detail = format!("route {route:?}: {because}");
+        Self::new(StatusCode::CONFLICT, "no-drill", "No drill is possible", detail)
+    }
+
     fn store_down(cause: &str) -> Self {
         let detail = format!("nothing was changed: {cause}");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-down", "The store does not answer", detail)
@@ -236,6 +241,7 @@ impl From<Refusal> for Problem {
             Refusal::Outdated(current) => Self::outdated(&RouteJson::from(&*current)),
             Refusal::CordPulled { route, cord } => Self::cord_pulled(&route, &cord),
             Refusal::CordNotPulled { route } => Self::cord_not_pulled(&route),
+            Refusal::NoDrill { route, because } => Self::no_drill(&route, because),
             Refusal::StoreDown(cause) => Self::store_down(&cause),
             Refusal::BadConfig { drawn, count } => Self::bad_config(drawn, count),
             Refusal::Busy(cause) => Self::busy(&cause),

@@ -9,6 +9,7 @@ mod client;
 mod cord;
 mod decisions;
 mod demo;
+mod drill;
 mod explain;
 mod forecast;
 mod format;
@@ -33,6 +34,8 @@ enum Exit {
     /// Refused, not found, or `check` found problems.
     Failure,
     Usage,
+    /// What was waited for did not come in time.
+    TimedOut,
     /// No answer from the admin listener, or it does not let us.
     Unreachable,
     /// `run` with a file that cannot start.
@@ -45,6 +48,7 @@ impl From<Exit> for ExitCode {
             Exit::Ok => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
+            Exit::TimedOut => 4,
             Exit::Unreachable => 5,
             Exit::Config => 78,
         })
@@ -63,7 +67,7 @@ struct Failure {
 #[derive(Debug, Parser)]
 #[command(name = "andon", version, arg_required_else_help = true, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 5 admin listener unreachable or not \
+    after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 4 not in time, 5 admin listener unreachable or not \
                         allowed, 78 the configuration cannot start."
 )]
 struct Cli {
@@ -87,6 +91,8 @@ enum Verb {
     Forecast(forecast::Args),
     /// Stop the line, or let it go on
     Cord(cord::Args),
+    /// Have a canary fail on purpose, harming nobody, and see how soon it is backed off
+    Drill(drill::Args),
     /// Show what was decided, by whom and why; newest first
     Decisions(decisions::Args),
     /// Show one decision, with the numbers that it was made on
@@ -111,6 +117,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Weight(args) => weight::run(&args),
         Verb::Forecast(args) => forecast::run(&args),
         Verb::Cord(args) => cord::run(&args),
+        Verb::Drill(args) => drill::run(&args),
         Verb::Decisions(args) => decisions::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::WhatIf(args) => what_if::run(&args),

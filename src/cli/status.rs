@@ -8,7 +8,9 @@ use super::client::{Reply, segment};
 use super::format::{ago, clean, lines, rate, ratio, seconds, table};
 use super::remote::{Remote, name};
 use super::{Exit, Failure, output};
-use crate::admin::json::{CanaryJson, CordJson, RouteJson, RoutesJson, SelfTestJson, StableJson, WindowJson};
+use crate::admin::json::{
+    CanaryJson, CordJson, LotsJson, RouteJson, RoutesJson, SelfTestJson, StableJson, WindowJson,
+};
 use crate::config::Color;
 
 #[derive(Debug, clap::Args)]
@@ -140,8 +142,24 @@ fn reason(canary: &CanaryJson) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {}: {}", clean(&canary.name), clean(&back_off.sentence));
     }
-    if canary.file_aim_ppm != canary.aim_ppm {
+    if let Some(lots) = canary.lots.as_ref().filter(|lots| lots.mismatch) {
+        let LotsJson { drawn, expected, given, .. } = lots;
+        let name = clean(&canary.name);
         // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "  {name}: split is off: given {given} of {drawn} requests, its weights say {expected:.0}"
+        );
+    }
+    if let Some(lots) = canary.lots.as_ref().filter(|lots| lots.unjudged_mismatch) {
+        let LotsJson { ended, unjudged, .. } = lots;
+        let name = clean(&canary.name);
+        let _ = writeln!(
+            text,
+            "  {name}: clients leave it more often than stable: {unjudged} of {ended} requests"
+        );
+    }
+    if canary.file_aim_ppm != canary.aim_ppm {
         let _ = writeln!(
             text,
             "  {}: the file declares {}, the aim was set to {}",

@@ -98,9 +98,9 @@ impl Controller {
         let mut shares = Vec::new();
         let mut owed = Vec::new();
         for (route, state, decision) in lowered {
-            shares.push((route, state.shares()));
             if let Some(split) = self.routes.split_mut(route) {
                 split.follow(&decision, state.clone());
+                shares.push((route, split.shares()));
             }
             owed.push(Change { record: state.record, decision: Some(decision) });
         }
@@ -146,11 +146,11 @@ impl Controller {
             }
             return answer(reply, Err(self.overtaken(route)));
         }
-        let shares = state.shares();
         if let Some(split) = self.routes.split_mut(route) {
             split.follow(&decision, state);
+            let shares = split.shares();
+            self.publisher.update(vec![(route, shares)]);
         }
-        self.publisher.update(vec![(route, shares)]);
         self.note(&decision);
         answer(reply, self.view(route).ok_or(Refusal::Gone));
     }

@@ -75,7 +75,8 @@ impl Controller {
     /// A finding on a route that backs off step by step.
     pub(super) fn cut(&mut self, route: usize, canary: usize, cause: &Cause, plan: &BackOff, now_us: u64) {
         let Some(split) = self.routes.split(route) else { return };
-        let step = split.state.cut(canary, plan, &cause.why, cause.evidence.clone(), self.clock.stamp());
+        let Cause { why, evidence } = &split.in_drill(canary, cause);
+        let step = split.state.cut(canary, plan, why, evidence.clone(), self.clock.stamp());
         self.back_off(route, canary, step, now_us);
         let Some(split) = self.routes.split_mut(route) else { return };
         if split.state.record.cord.is_none() {

@@ -4,6 +4,7 @@
 //! the change is both published and stored, so what was answered with success survives a crash.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,6 +27,8 @@ pub enum Command {
     SetWeight(SetWeight, Reply<RouteView>),
     PullCord(PullCord, Reply<Vec<RouteView>>),
     ResetCord(ResetCord, Reply<RouteView>),
+    Drill(StartDrill, Reply<RouteView>),
+    EndDrill(Arc<str>, Reply<RouteView>),
     Decisions(DecisionFilter, Reply<Vec<Decision>>),
     /// What the record says of a decision.
     Explain(Box<Decision>, Reply<Explanation>),
@@ -73,6 +76,24 @@ pub struct ResetCord {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartDrill {
+    pub route: Arc<str>,
+    /// May be left out where the route has one canary.
+    pub canary: Option<Arc<str>>,
+    /// Of the canary's requests by lot; above 0.
+    pub share: Weight,
+    /// At most [`StartDrill::SPAN_MAX`].
+    pub span: Duration,
+    pub by: Arc<str>,
+    pub why: Arc<str>,
+}
+
+impl StartDrill {
+    pub const SPAN_MIN: Duration = Duration::from_secs(1);
+    pub const SPAN_MAX: Duration = Duration::from_mins(5);
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReloadReport {
     /// Of the snapshot in force now.
     pub generation: u64,
@@ -109,6 +130,11 @@ pub enum Refusal {
     /// A reset where nothing was pulled.
     CordNotPulled {
         route: Arc<str>,
+    },
+    /// A drill would show nothing, or could do harm.
+    NoDrill {
+        route: Arc<str>,
+        because: &'static str,
     },
     /// The change would raise a weight, and it could not be stored first.
     StoreDown(String),
@@ -158,6 +184,14 @@ impl Handle {
 
     pub async fn reset_cord(&self, request: ResetCord) -> Result<RouteView, Refusal> {
         self.ask(|reply| Command::ResetCord(request, reply)).await
+    }
+
+    pub async fn drill(&self, request: StartDrill) -> Result<RouteView, Refusal> {
+        self.ask(|reply| Command::Drill(request, reply)).await
+    }
+
+    pub async fn end_drill(&self, route: Arc<str>) -> Result<RouteView, Refusal> {
+        self.ask(|reply| Command::EndDrill(route, reply)).await
     }
 
     pub async fn decisions(&self, filter: DecisionFilter) -> Result<Vec<Decision>, Refusal> {

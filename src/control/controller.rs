@@ -255,6 +255,8 @@ impl Controller {
             Command::SetWeight(request, reply) => self.change(Ask::Weight(request, reply)),
             Command::PullCord(request, reply) => self.pull_cord(&request, reply),
             Command::ResetCord(request, reply) => self.change(Ask::Reset(request, reply)),
+            Command::Drill(request, reply) => self.start_drill(request, reply),
+            Command::EndDrill(route, reply) => self.end_drill(&route, reply),
             Command::Decisions(filter, reply) => self.read_decisions(filter, reply),
             Command::Explain(decision, reply) => self.explain(*decision, reply),
             Command::WhatIf(wanted, reply) => self.what_if(*wanted, reply),

@@ -27,7 +27,7 @@ enum ByClass {
 }
 
 /// Every combination that can occur, so that its series starts at 0.
-const CAN_OCCUR: [(Action, ByClass); 10] = [
+const CAN_OCCUR: [(Action, ByClass); 11] = [
     (Action::Weight, ByClass::Person),
     (Action::Weight, ByClass::File),
     (Action::BackOff, ByClass::Immune),
@@ -35,6 +35,7 @@ const CAN_OCCUR: [(Action, ByClass); 10] = [
     (Action::Watch, ByClass::Immune),
     (Action::SelfTest, ByClass::Immune),
     (Action::CordPull, ByClass::Person),
+    (Action::Drill, ByClass::Person),
     (Action::CordReset, ByClass::Person),
     (Action::Role, ByClass::Person),
     (Action::Role, ByClass::File),
@@ -104,6 +105,9 @@ impl Controller {
                 gauges.back_off_seconds.push((Arc::clone(&route.name), seconds));
             }
             for (canary, live) in record.canaries.iter().zip(&split.canaries) {
+                if split.lots.is_some() {
+                    gauges.splits.push(live.lots.gauges(&route.name, &canary.name));
+                }
                 gauges.canaries.push(CanaryGauges {
                     route: Arc::clone(&route.name),
                     variant: Arc::clone(&canary.name),

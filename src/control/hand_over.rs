@@ -73,7 +73,10 @@ impl Controller {
         }
         let refusal = Refusal::StoreDown("a new process is taking over".to_owned());
         match command {
-            Command::SetWeight(_, reply) | Command::ResetCord(_, reply) => answer(reply, Err(refusal)),
+            Command::SetWeight(_, reply)
+            | Command::ResetCord(_, reply)
+            | Command::Drill(_, reply)
+            | Command::EndDrill(_, reply) => answer(reply, Err(refusal)),
             Command::PullCord(_, reply) => answer(reply, Err(refusal)),
             Command::Reload(reply) => answer(reply, Err(refusal)),
             other => return Some(other),

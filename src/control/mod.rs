@@ -21,6 +21,7 @@ pub mod what_if;
 
 mod changes;
 mod climbing;
+mod drill;
 mod endpoint_views;
 mod evidence;
 mod gauges;
@@ -28,6 +29,7 @@ mod hand_over;
 mod harm;
 mod jobs;
 mod judged_again;
+mod lots;
 mod memory;
 mod publish;
 mod queries;

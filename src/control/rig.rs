@@ -141,6 +141,18 @@ impl Rig {
         self.count(variant, None, requests, outcome);
     }
 
+    pub(super) fn draw_lots(&self, variant: &str, lots: u64) {
+        let slot = self.controller.slots.find("shop", variant).unwrap();
+        self.shards.worker(0).slot(slot).lots.add(lots);
+    }
+
+    /// Clients of so many requests by lot go before they are answered.
+    pub(super) fn leave(&self, variant: &str, requests: u64) {
+        self.serve(variant, requests, Outcome::DownstreamGone);
+        let slot = self.controller.slots.find("shop", variant).unwrap();
+        self.shards.worker(0).slot(slot).unjudged.add(requests);
+    }
+
     /// Of stable, in the slice that tests the immune system.
     pub(super) fn serve_phantom(&mut self, requests: u64, outcome: Outcome) {
         let phantom = self.controller.slots.phantom(&"shop".into());

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::climbing;
+use super::drill::Drill;
+use super::lots::Lots;
 use super::self_test::SelfTesting;
 use super::state::{RouteState, effective};
 use super::watched::{CanaryLive, Watched};
@@ -57,6 +59,10 @@ pub(super) struct SplitLive {
     pub(super) back_off: Option<BackOff>,
     /// `None`: off, or there is no canary.
     pub(super) self_test: Option<SelfTesting>,
+    /// `None`: users are tied to a variant, so no lot is drawn for a request.
+    pub(super) lots: Option<Lots>,
+    /// The last one, also when it is over.
+    pub(super) drill: Option<Drill>,
 }
 
 /// A canary before a reload.
@@ -118,8 +124,7 @@ impl Routes {
     }
 
     pub(super) fn shares(&self) -> Vec<Vec<Share>> {
-        let shares =
-            |route: &RouteLive| route.split.as_ref().map_or(Vec::new(), |split| split.state.shares());
+        let shares = |route: &RouteLive| route.split.as_ref().map_or(Vec::new(), SplitLive::shares);
         self.list.iter().map(shares).collect()
     }
 
@@ -189,6 +194,7 @@ impl SplitLive {
         let stable = slots.slot(&file.name, &Arc::from(STABLE))?;
         let back_off = before.as_ref().and_then(|before| before.back_off);
         let pace = before.as_ref().map_or_else(Pace::default, |before| before.pace);
+        let drill = before.as_mut().and_then(|before| before.drill.take()).map(Drill::overtaken);
         let suspended = before.as_ref().is_some_and(Self::is_suspended);
         let tested = before.as_mut().and_then(|before| before.self_test.take());
         let self_test = SelfTesting::of(file, tested, slots, shards);
@@ -215,10 +221,22 @@ impl SplitLive {
             };
             canaries.push(live);
         }
+        let lots = file.sticky.is_none().then(Lots::default);
         let (on_unhealthy, tick, settle) =
             (file.guard.on_unhealthy, judge.tick, climbing::settle(&file.guard));
-        let mut split =
-            Self { state, on_unhealthy, stable, canaries, pace, tick, settle, back_off, self_test };
+        let mut split = Self {
+            state,
+            on_unhealthy,
+            stable,
+            canaries,
+            pace,
+            tick,
+            settle,
+            back_off,
+            self_test,
+            lots,
+            drill,
+        };
         split.take_baseline(file);
         if suspended && !split.is_suspended() {
             split.start_anew();
@@ -243,6 +261,7 @@ impl SplitLive {
         if decision.action == Action::CordReset {
             self.end_alarm();
         }
+        self.end_drill_by(decision);
     }
 
     /// Puts a new state of the same canaries in force. Evidence and harm budget start anew where the line is let go on, or where

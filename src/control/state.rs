@@ -65,7 +65,8 @@ pub fn classify(before: Option<&RouteRecord>, after: &RouteRecord) -> Direction 
 
 /// What routing is told of a canary.
 pub fn share(record: &RouteRecord, canary: &CanaryRecord) -> Share {
-    Share { effective: effective(record, canary), open: record.cord.is_none() && !canary.ceiling.is_zero() }
+    let open = record.cord.is_none() && !canary.ceiling.is_zero();
+    Share { effective: effective(record, canary), open, drill: None }
 }
 
 pub fn effective(record: &RouteRecord, canary: &CanaryRecord) -> Weight {
@@ -192,7 +193,7 @@ impl RouteState {
         }
     }
 
-    fn canary_index(&self, asked: Option<&Arc<str>>) -> Result<usize, Refusal> {
+    pub(super) fn canary_index(&self, asked: Option<&Arc<str>>) -> Result<usize, Refusal> {
         let canaries = &self.record.canaries;
         let found = match asked {
             Some(name) => canaries.iter().position(|canary| canary.name == *name),

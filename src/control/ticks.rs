@@ -66,6 +66,7 @@ impl Controller {
     }
 
     fn keep_up(&mut self, now_us: u64) {
+        self.tend_drills(now_us);
         self.tend(now_us);
         self.memory.tick(now_us);
     }
@@ -80,6 +81,7 @@ impl Controller {
                 continue;
             };
             split.judge(now_us, &self.shards, &mut self.details);
+            split.tell_of_lots();
             if split.alarms() {
                 alarms.push(*route);
             }
@@ -128,7 +130,8 @@ impl Controller {
     /// Ceiling to 0 and the cord pulled.
     pub(super) fn abort(&mut self, route: usize, canary: usize, cause: &Cause, now_us: u64) {
         let Some(split) = self.routes.split(route) else { return };
-        let step = split.state.back_off(canary, &cause.why, cause.evidence.clone(), self.clock.stamp());
+        let Cause { why, evidence } = &split.in_drill(canary, cause);
+        let step = split.state.back_off(canary, why, evidence.clone(), self.clock.stamp());
         self.back_off(route, canary, step, now_us);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::Weight;
 use crate::immune::forecast::{Forecast, Traffic, Untold, WeightNeeded};
-use crate::store::record::Cord;
+use crate::store::record::{Cord, DecisionId};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteView {
@@ -23,6 +23,30 @@ pub struct RouteView {
     pub canaries: Vec<CanaryView>,
     /// `None`: off, or there is no canary.
     pub self_test: Option<SelfTestView>,
+    /// The last one since the process started, also when it is over.
+    pub drill: Option<DrillView>,
+}
+
+/// A canary that fails on purpose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DrillView {
+    pub canary: Arc<str>,
+    /// Of its requests by lot.
+    pub share: Weight,
+    pub by: Arc<str>,
+    pub why: Arc<str>,
+    pub at_ms: i64,
+    pub until_ms: i64,
+    /// That started it.
+    pub decision: DecisionId,
+    /// Failures so far.
+    pub injected: u64,
+    /// What ended it; `None`: it goes on.
+    pub ended: Option<&'static str>,
+    /// From the first failure to the back-off, if that ended it.
+    pub back_off_seconds: Option<f64>,
+    /// From the deciding failure to the canary's last request; half a second after the back-off.
+    pub last_request_seconds: Option<f64>,
 }
 
 /// A random slice of stable, judged as if it were a canary.
@@ -58,6 +82,27 @@ pub struct CanaryView {
     pub back_off: Option<BackOffView>,
     pub verdict: VerdictView,
     pub window: WindowView,
+    /// `None`: users are tied to a variant, so no lot is drawn for a request.
+    pub lots: Option<LotsView>,
+}
+
+/// Since the canary last started anew.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LotsView {
+    /// Requests of the route for which a lot was drawn.
+    pub drawn: u64,
+    /// Of these, that the canary should have had by its weights.
+    pub expected: f64,
+    /// That it was given.
+    pub given: u64,
+    /// The difference is no chance.
+    pub mismatch: bool,
+    /// Of the canary's requests by lot, that ended.
+    pub ended: u64,
+    /// Of these, that say nothing of it: the client left first.
+    pub unjudged: u64,
+    /// They are more than stable's, and that is no chance.
+    pub unjudged_mismatch: bool,
 }
 
 /// A canary whose ceiling was cut, and that may climb back.

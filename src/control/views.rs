@@ -40,6 +40,7 @@ impl Controller {
                 stable: None,
                 canaries,
                 self_test: None,
+                drill: None,
             });
         };
         Some(RouteView {
@@ -51,6 +52,7 @@ impl Controller {
             stable: Some(self.stable_view(split)),
             canaries: self.canary_views(split),
             self_test: split.self_test.as_ref().map(SelfTesting::view),
+            drill: split.drill_view(),
         })
     }
 
@@ -77,6 +79,7 @@ impl Controller {
                 back_off: self.back_off_view(split, at),
                 verdict: verdict(split, live),
                 window: self.windows.view(live.watched.slot, &self.shards),
+                lots: split.lots.as_ref().map(|_| live.lots.view()),
             })
             .collect()
     }

@@ -12,6 +12,7 @@ use crate::routing::Table;
 use crate::routing::harm::HarmBudget;
 
 use super::climbing::Rung;
+use super::lots::CanaryLots;
 use super::recorder::{Look, Recorded};
 use super::routes::{Routes, SplitLive};
 use super::self_test::Phantom;
@@ -45,6 +46,7 @@ pub(super) struct CanaryLive {
     pub(super) settles_until_us: u64,
     /// Who has left the evidence; the same for all variants of the route. `None`: users are not the unit.
     users: Option<Arc<Users>>,
+    pub(super) lots: CanaryLots,
 }
 
 /// Room for what one tick reads, used again and again.
@@ -106,6 +108,7 @@ impl CanaryLive {
             rung: None,
             settles_until_us: 0,
             users: None,
+            lots: CanaryLots::new(judge),
         }
     }
 
@@ -113,6 +116,7 @@ impl CanaryLive {
         self.guard.restart();
         self.recorded = false;
         self.harm_recorded = false;
+        self.lots.restart();
         if let Some(harm) = &self.harm {
             harm.permits.renew();
         }
@@ -146,6 +150,7 @@ impl SplitLive {
     /// Feeds every guard of the route with what was counted since the last call.
     pub(super) fn judge(&mut self, now_us: u64, shards: &Shards, details: &mut Details) {
         let step = self.pace.step(now_us, self.tick);
+        self.look_at_lots(step.us, shards);
         // Before stable's: what the phantom has, stable has.
         let phantom = self.self_test.as_mut().map(|test| test.counts(shards));
         let stable = self.stable.counts(shards);
@@ -171,6 +176,7 @@ impl SplitLive {
     }
 
     fn judge_tick(&mut self, now_us: u64, shards: &Shards, details: &mut Details) {
+        self.look_at_unjudged(shards);
         let users = self.canaries.iter().find_map(|live| live.users.as_ref());
         if let Some(users) = users {
             users.turn(now_us);

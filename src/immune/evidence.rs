@@ -67,7 +67,7 @@ pub struct Terms {
 
 impl Terms {
     /// Each tick of `judge` puts down so much that it sums to 1/2 over the horizon.
-    fn watching(judge: &Judge, side: Side, ratio: f64, extra: f64) -> Self {
+    pub(super) fn watching(judge: &Judge, side: Side, ratio: f64, extra: f64) -> Self {
         let restart = 0.5 * (judge.tick.as_secs_f64() / HORIZON.as_secs_f64());
         let (capital_max, slow_start) = (CAPITAL_MAX, SLOW_START);
         Self { side, ratio, extra, capital: 0.5, restart, capital_max, slow_start }

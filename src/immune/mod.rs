@@ -12,6 +12,7 @@
 //! | `remembered` | what is learned of stable, and never forgotten at once |
 //! | [`pace`] | when a tick is over |
 //! | [`forecast`] | how long a guard would take to see a given harm, by playing it; `chance` is its dice |
+//! | [`ratio`] | whether the split is what the weights say, and whether what was split is seen |
 //! | [`journal`] | what a guard was given, so that it can be judged again |
 //! | [`fast_trip`], [`ceiling`] | the operator's own rules, without statistics |
 //! | [`interval`] | how well a rate is known, for proofs of health and for reports |
@@ -92,6 +93,7 @@ pub mod latency;
 mod numbers;
 mod odds;
 pub mod pace;
+pub mod ratio;
 mod remembered;
 pub mod verdict;
 pub mod window;

@@ -12,7 +12,7 @@ use prometheus::proto::{
 };
 
 use super::load::{self, LoadGauges};
-use super::self_test::{self, SelfTestGauges};
+use super::self_test::{self, SelfTestGauges, SplitGauges};
 use super::shard::{self, CODE_SLOTS, Counter, DURATION_BOUNDS_US, Refused};
 use super::slots::SlotName;
 use super::tls::{self, TlsGauges};
@@ -37,6 +37,7 @@ pub struct Gauges {
     pub load: LoadGauges,
     pub tls: TlsGauges,
     pub self_tests: Vec<SelfTestGauges>,
+    pub splits: Vec<SplitGauges>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +75,7 @@ const VERDICTS: [&str; 3] = ["healthy", "unhealthy", "undecided"];
 pub fn render(slots: &[(SlotId, SlotName)], shards: &Shards, gauges: &Gauges) -> String {
     let mut families = of_slots(slots, shards);
     families.extend(of_control(gauges));
-    families.extend(self_test::families(&gauges.self_tests));
+    families.extend(self_test::families(&gauges.self_tests, &gauges.splits));
     families.extend(of_workers(shards));
     families.extend(of_spans(shards));
     families.extend(upstream_families::families(&gauges.upstreams));

@@ -182,9 +182,12 @@ mod tests {
         for (worker, slot) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
             assert_eq!(admit(worker, slot, ann, failure), None);
             assert_eq!(admit(worker, slot, ann, success), None);
-            assert_eq!(admit(worker, slot, bob, success), Some(success));
             assert_eq!(admit(worker, slot, None, failure), Some(failure), "a request of nobody");
         }
+        assert_eq!(admit(0, 0, bob, success), Some(success));
+        assert_eq!(admit(1, 0, bob, success), None, "counted just now, by another worker");
+        users.turn(u64::MAX);
+        assert_eq!(admit(1, 0, bob, success), Some(success));
         assert!(Arc::ptr_eq(&users, &shards.share_users(&[SlotId::from_index(9), slots[1]])));
         users.renew();
         assert_eq!(admit(1, 1, ann, Evidence::ConnectError), Some(Evidence::ConnectError));
@@ -194,13 +197,15 @@ mod tests {
     fn a_user_gives_a_worker_one_latency_a_minute_and_is_counted_all_the_same() {
         let shards = Shards::new(1);
         let slot = SlotId::from_index(3);
-        shards.share_users(&[slot]);
+        let users = shards.share_users(&[slot]);
         let judged = &shards.worker(0);
         let judged = &judged.slot(slot).judged;
         let user = Some(User::of_hash(1));
         let success = |head_us| Evidence::Success { head_us };
         assert_eq!(judged.admit(user, success(Some(5)), 1), Some(success(Some(5))));
-        assert_eq!(judged.admit(user, success(Some(6)), 2), Some(success(None)));
+        users.turn(10_000_000);
+        assert_eq!(judged.admit(user, success(Some(6)), 10_000_000), Some(success(None)));
+        users.turn(60_000_001);
         assert_eq!(judged.admit(user, success(Some(7)), 60_000_001), Some(success(Some(7))));
     }
 

@@ -37,6 +37,8 @@ pub enum Outcome {
     NoEndpoint,
     /// Taken from a canary that had not begun to answer when it was backed off, and given to stable.
     Recalled,
+    /// A failure on purpose: in a drill the canary was not even asked, and stable answered.
+    Drill,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub enum Blame {
 }
 
 impl Outcome {
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 15;
     pub const ALL: [Self; Self::COUNT] = [
         Self::Success,
         Self::ServerError,
@@ -64,6 +66,7 @@ impl Outcome {
         Self::Internal,
         Self::NoEndpoint,
         Self::Recalled,
+        Self::Drill,
     ];
 
     pub fn blame(self) -> Blame {
@@ -79,6 +82,7 @@ impl Outcome {
             | Self::Protocol
             | Self::Truncated
             | Self::NoEndpoint
+            | Self::Drill
             | Self::Overflow => Blame::Upstream,
         }
     }
@@ -105,6 +109,7 @@ impl Outcome {
             Self::Internal => "internal",
             Self::NoEndpoint => "no_endpoint",
             Self::Recalled => "recalled",
+            Self::Drill => "drill",
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What the immune system says of itself: whether it finds stable to be worse than stable.
+//! What the immune system says of itself: whether it finds stable to be worse than stable, and whether lots fall where
+//! the weights say.
 
 use std::sync::Arc;
 
@@ -14,7 +15,18 @@ pub struct SelfTestGauges {
     pub odds_log10: f64,
 }
 
-pub(super) fn families(tests: &[SelfTestGauges]) -> Vec<MetricFamily> {
+/// Of one canary, where lots are drawn for requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SplitGauges {
+    pub route: Arc<str>,
+    pub variant: Arc<str>,
+    /// It was not given its share.
+    pub lots: bool,
+    /// More of its requests than of stable's say nothing.
+    pub evidence: bool,
+}
+
+pub(super) fn families(tests: &[SelfTestGauges], splits: &[SplitGauges]) -> Vec<MetricFamily> {
     let mut alarms = Family::gauge(
         "andon_self_test_alarm",
         "1 since a random slice of stable was found to be worse than the rest of stable",
@@ -27,5 +39,15 @@ pub(super) fn families(tests: &[SelfTestGauges]) -> Vec<MetricFamily> {
         alarms.set(&[("route", &test.route)], truth(test.alarm));
         odds.set(&[("route", &test.route)], test.odds_log10);
     }
-    [alarms, odds].into_iter().filter_map(Family::done).collect()
+    let mut mismatches = Family::gauge(
+        "andon_split_mismatch",
+        "1 since requests were found not to be split as the weights say (lots), or to leave more often (evidence)",
+    );
+    for split in splits {
+        for (what, found) in [("lots", split.lots), ("evidence", split.evidence)] {
+            let labels = [("route", &*split.route), ("variant", &*split.variant), ("what", what)];
+            mismatches.set(&labels, truth(found));
+        }
+    }
+    [alarms, odds, mismatches].into_iter().filter_map(Family::done).collect()
 }

@@ -73,6 +73,8 @@ impl Counter {
 #[derive(Debug)]
 pub struct SlotCounters {
     // at the start
+    /// Requests that the lot gave to this variant, whoever served them in the end.
+    pub lots: Counter,
     pub started: Counter,
     /// Microseconds since the process started.
     pub last_start_us: Counter,
@@ -92,11 +94,14 @@ pub struct SlotCounters {
     pub missed: Counter,
     // at the end, if the request was assigned by lot and its outcome is evidence
     pub judged: Judged,
+    /// Assigned by lot, and its outcome is no evidence.
+    pub unjudged: Counter,
 }
 
 impl Default for SlotCounters {
     fn default() -> Self {
         Self {
+            lots: Counter::default(),
             started: Counter::default(),
             last_start_us: Counter::default(),
             outcomes: Default::default(),
@@ -110,6 +115,7 @@ impl Default for SlotCounters {
             harm: Counter::default(),
             missed: Counter::default(),
             judged: Judged::default(),
+            unjudged: Counter::default(),
         }
     }
 }
@@ -284,6 +290,12 @@ impl Shard {
         let chunk = self.chunks[id.index() / CHUNK]
             .get_or_init(|| (0..CHUNK).map(|_| SlotCounters::default()).collect());
         &chunk[id.index() % CHUNK]
+    }
+
+    pub fn draw(&self, lot: Option<SlotId>) {
+        if let Some(lot) = lot {
+            self.slot(lot).lots.add(1);
+        }
     }
 
     /// What was counted of stable is counted there, too. After it, so that the phantom never has what stable has not.

@@ -80,6 +80,14 @@ pub(super) async fn exchange(
 ) -> Result<Exchanged, ProxyError> {
     let Outgoing { mut request, websocket, body_state, spare } = outgoing;
     let mut retries = 0;
+    if websocket.is_none()
+        && let Some(fallback) = rescue::in_drill(record, &request, &spare)
+    {
+        record.rescue(Outcome::Drill, None, fallback);
+        if record.decision().protocol == UpstreamProtocol::Http2 {
+            spare.expects_nothing(&mut request);
+        }
+    }
     loop {
         let means = Means {
             downstream,

@@ -30,6 +30,7 @@ pub(super) fn refuse(
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let slot = worker.shard.slot(found.slot);
     slot.start(micros(worker.epoch, started));
+    worker.shard.draw(found.lot);
     miss(worker, found.instead_of, started);
     let now = clock::now();
     let (duration_us, now_us) = (micros(started, now), micros(worker.epoch, now));
@@ -65,7 +66,7 @@ pub(super) fn miss(worker: &Worker, missed: Option<Missed>, started: Instant) {
 
 /// For the ejection of endpoints that fail. What the client did, or we, says nothing of the endpoint.
 pub(super) fn count(worker: &Worker, endpoint: EndpointId, outcome: Outcome) {
-    if outcome == Outcome::Overflow {
+    if matches!(outcome, Outcome::Overflow | Outcome::Drill) {
         // It never saw the request.
         return;
     }

@@ -85,6 +85,7 @@ impl Record {
         line: Option<Box<Line>>,
     ) -> Self {
         worker.shard.slot(decision.slot).start(micros(worker.epoch, started));
+        worker.shard.draw(decision.lot);
         worker.pools.enter(decision.endpoint.id);
         no_endpoint::miss(worker, decision.instead_of, started);
         Self {
@@ -299,6 +300,9 @@ impl Record {
         let now_us = micros(self.worker.epoch, now);
         let (outcome, evidence) = self.evidence(ended);
         let slot = self.worker.shard.slot(self.decision.slot);
+        if self.decision.why.by_lot() && evidence.is_none() && !self.late.get() {
+            slot.unjudged.add(1);
+        }
         // Whatever becomes of its request: an order is one, though its user has been counted just now.
         if self.events != 0 && evidence.is_some() {
             slot.judged.count_events(self.events);

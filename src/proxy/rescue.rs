@@ -8,6 +8,8 @@
 //! broke is sent again if that is asked for and safe (RFC 9110, 9.2.2). A canary that stable can stand in for is not
 //! retried: one second attempt is enough, and stable is the one that works.
 //!
+//! **Drill.** The same for a failure that was asked for: the request goes to stable before the canary has seen it.
+//!
 //! # How such a request is counted
 //!
 //! Once, where the lot sent it, so that `andon_requests_total` adds up to what clients asked. Its *code* is what the
@@ -19,6 +21,8 @@
 //! there by lot, and would make stable look like the canary.
 
 use std::time::Duration;
+
+use http::Request;
 
 use super::clock;
 use super::exchange::Again;
@@ -67,6 +71,14 @@ pub(super) fn next(
     let worker = record.worker();
     (possible && retry_is_granted(record, retry))
         .then(|| Next::Retry(pause(retry.backoff, worker.random_u64())))
+}
+
+/// Who has the request in place of a canary that is to fail it on purpose. Only what would be rescued if the canary failed
+/// it by itself: a drill is to show what happens then, and to harm nobody.
+pub(super) fn in_drill<B>(record: &Record, request: &Request<B>, spare: &Spare) -> Option<Fallback> {
+    let fallback = record.decision().fallback.filter(|_| record.decision().drill)?;
+    let may = fallback.rescue.methods.contains(request.method()) && spare.is_whole();
+    (may && rescue_is_granted(record, &fallback)).then_some(fallback)
 }
 
 /// What was never sent may go to stable whatever its method.

@@ -15,7 +15,7 @@ use super::split::STABLE;
 use super::table::Serving;
 use super::{
     Answer, Decided, Decision, EndpointId, Fallback, Holds, Missed, NoEndpoint, Place, View, Why, balance,
-    overrides, redirect, sticky,
+    overrides, redirect, split, sticky,
 };
 use crate::metrics::SlotId;
 
@@ -38,19 +38,22 @@ pub fn decide(
         }
     }
     let Some(serving) = &route.serving else { return refuse(Answer::Deny(index)) };
-    let assigned = assign(serving, snapshot.shares(index), view, dice);
-    let (assigned, permit) = permitted(serving, assigned);
+    let drawn = assign(serving, snapshot.shares(index), view, dice);
+    let lot = drawn.why.by_lot().then(|| serving.variants[drawn.variant].slot);
+    let (assigned, permit) = permitted(serving, drawn);
     let by_lot = assigned.variant == STABLE && assigned.why.by_lot();
     let phantom = by_lot.then(|| phantom(serving, view, dice)).flatten();
     let mut found = Finding { snapshot, serving, view, dice, in_flight, route: index };
     if let Some(chosen) = found.endpoint(assigned.variant) {
-        let decision = Decision { phantom, ..found.decision(assigned, chosen) };
+        let drill = is_drilled(snapshot.shares(index), assigned.variant, assigned.why, found.dice);
+        let decision = Decision { lot, phantom, drill, ..found.decision(assigned, chosen) };
         return found.forward(decision, permit);
     }
     let stable = serving.variants[STABLE].slot;
     let nobody = |Assigned { variant, why, user }: Assigned, instead_of| {
         let place = Place { route: index, variant };
-        refuse(Answer::NoEndpoint(NoEndpoint { slot: stable, place, why, user, instead_of, phantom }))
+        let nobody = NoEndpoint { slot: stable, place, why, user, instead_of, lot, phantom };
+        refuse(Answer::NoEndpoint(nobody))
     };
     if assigned.variant == STABLE {
         return nobody(assigned, None);
@@ -62,7 +65,7 @@ pub fn decide(
     let at_stable = Assigned { variant: STABLE, why: Why::NoEndpoint, user: None };
     match found.endpoint(STABLE) {
         Some(chosen) => {
-            let decision = Decision { instead_of, ..found.decision(at_stable, chosen) };
+            let decision = Decision { instead_of, lot, ..found.decision(at_stable, chosen) };
             found.forward(decision, None)
         }
         None => nobody(at_stable, instead_of),
@@ -88,6 +91,12 @@ fn permitted(serving: &Serving, assigned: Assigned) -> (Assigned, Option<Permit>
             None => (Assigned { variant: STABLE, why: Why::HarmBudget, user: None }, None),
         },
     }
+}
+
+/// Only what the lot gave to the canary: nobody who asked for it is to see another.
+fn is_drilled(shares: &RouteShares, assigned: usize, why: Why, dice: &mut Dice) -> bool {
+    let share = shares.drill(assigned).filter(|_| why.by_lot());
+    share.is_some_and(|share| split::position_ppm(dice.draw()) < share.ppm())
 }
 
 /// Whether one of stable's own requests belongs to the phantom: by a lot of its own, which the weights have no part in.
@@ -135,11 +144,13 @@ impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
             user,
             websocket: self.serving.websocket,
             instead_of: None,
+            lot: None,
             phantom: None,
             canary: index != STABLE,
             other: chosen.other,
             retry: variant.group.retry,
             fallback: None,
+            drill: false,
         }
     }
 

@@ -62,6 +62,8 @@ pub struct NoEndpoint {
     /// As in a [`Decision`].
     pub user: Option<User>,
     pub instead_of: Option<Missed>,
+    /// As [`Decision::lot`].
+    pub lot: Option<SlotId>,
     /// As [`Decision::phantom`].
     pub phantom: Option<SlotId>,
 }
@@ -111,6 +113,8 @@ pub struct Decision {
     pub websocket: bool,
     /// Counted as a failure of this canary, beside what becomes of the request.
     pub instead_of: Option<Missed>,
+    /// Whom the lot gave it to, if one was drawn, whoever serves it.
+    pub lot: Option<SlotId>,
     /// Stable's, by lot, and one of the slice that tests the immune system: what it is evidence of is counted there, too.
     pub phantom: Option<SlotId>,
     /// Not stable: what fails here does harm.
@@ -121,6 +125,8 @@ pub struct Decision {
     pub retry: Option<Retry>,
     /// Who answers if this canary fails; `None`: nobody does.
     pub fallback: Option<Fallback>,
+    /// The canary is to fail this one on purpose, if stable can have it in its place.
+    pub drill: bool,
 }
 
 /// Stable, ready to take over from a canary. Chosen together with the canary, so that a rescued request sees one
@@ -251,4 +257,6 @@ pub struct Share {
     pub effective: Weight,
     /// False under a cord or a ceiling of 0: then not even an override reaches the canary.
     pub open: bool,
+    /// In a drill: of its requests by lot, so many fail on purpose.
+    pub drill: Option<Weight>,
 }

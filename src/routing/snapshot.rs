@@ -111,21 +111,32 @@ pub(super) struct RouteShares {
     split: Split,
     /// One for each canary.
     open: Box<[bool]>,
+    /// The variant that is drilled, and how many of its requests. One at a time.
+    drill: Option<(usize, Weight)>,
 }
 
 impl RouteShares {
     fn new(table: &Table, route: usize, shares: &[Share]) -> Self {
         let canaries = table.routes()[route].canaries();
-        let closed = Share { effective: Weight::ZERO, open: false };
+        let closed = Share { effective: Weight::ZERO, open: false, drill: None };
         let shares: Vec<Share> =
             (0..canaries).map(|canary| shares.get(canary).copied().unwrap_or(closed)).collect();
         let weights: Vec<Weight> =
             shares.iter().map(|share| if share.open { share.effective } else { Weight::ZERO }).collect();
-        Self { split: Split::new(&weights), open: shares.iter().map(|share| share.open).collect() }
+        let drills = shares.iter().zip(1..).filter_map(|(share, variant)| Some((variant, share.drill?)));
+        Self {
+            split: Split::new(&weights),
+            open: shares.iter().map(|share| share.open).collect(),
+            drill: drills.into_iter().next(),
+        }
     }
 
     pub(super) fn split(&self) -> &Split {
         &self.split
+    }
+
+    pub(super) fn drill(&self, variant: usize) -> Option<Weight> {
+        self.drill.filter(|(drilled, _)| *drilled == variant).map(|(_, share)| share)
     }
 
     /// `variant` is the index of a canary's variant, 1 for the first.
@@ -141,7 +152,7 @@ mod tests {
     use crate::routing::testing::{self, Request, split_route};
     use crate::routing::{Dice, EndpointIds};
 
-    const CLOSED: Share = Share { effective: Weight::ZERO, open: false };
+    const CLOSED: Share = Share { effective: Weight::ZERO, open: false, drill: None };
 
     #[test]
     fn a_canary_is_found_where_a_reload_has_moved_it_and_its_like_is_not_taken_for_it() {

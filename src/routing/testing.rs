@@ -81,7 +81,7 @@ pub(super) fn snapshot(routes: Vec<Route>, weights_ppm: &[u32]) -> Snapshot {
 }
 
 pub(super) fn open(ppm: u32) -> Share {
-    Share { effective: Weight::from_ppm(ppm).unwrap(), open: true }
+    Share { effective: Weight::from_ppm(ppm).unwrap(), open: true, drill: None }
 }
 
 /// A request that tests change and then look at.

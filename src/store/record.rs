@@ -92,10 +92,12 @@ pub enum Action {
     Role,
     /// The immune system found stable to be worse than itself.
     SelfTest,
+    /// A person had a canary fail on purpose.
+    Drill,
 }
 
 impl Action {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Weight,
         Self::BackOff,
         Self::Raise,
@@ -104,6 +106,7 @@ impl Action {
         Self::CordReset,
         Self::Role,
         Self::SelfTest,
+        Self::Drill,
     ];
 
     pub fn label(self) -> &'static str {
@@ -116,6 +119,7 @@ impl Action {
             Self::CordReset => "cord_reset",
             Self::Role => "role",
             Self::SelfTest => "self_test",
+            Self::Drill => "drill",
         }
     }
 

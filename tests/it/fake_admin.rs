@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use andon::admin::{self, Phase};
 use andon::config::Weight;
-use andon::control::command::{Command, Handle, PullCord, Refusal, ReloadReport, SetWeight};
+use andon::control::command::{Command, Handle, PullCord, Refusal, ReloadReport, SetWeight, StartDrill};
 use andon::control::explained::Explanation;
 use andon::control::forecasts::AskForecast;
 use andon::control::view::{
@@ -79,6 +79,9 @@ async fn control(mut commands: mpsc::Receiver<Command>) {
             Command::SetWeight(asked, reply) => reply.send(set_weight(&asked)).is_ok(),
             Command::PullCord(asked, reply) => reply.send(pull(&asked)).is_ok(),
             Command::ResetCord(asked, reply) => reply.send(reset(&asked.route)).is_ok(),
+            Command::Drill(StartDrill { route: name, .. }, reply) | Command::EndDrill(name, reply) => {
+                reply.send(route(&name)).is_ok()
+            }
             Command::Decisions(filter, reply) => reply.send(Ok(decisions(&filter))).is_ok(),
             Command::Explain(_, reply) => reply.send(Ok(Explanation::default())).is_ok(),
             Command::WhatIf(_, reply) => reply.send(Ok(WhatIfReport::default())).is_ok(),
@@ -225,6 +228,7 @@ fn routes() -> Vec<RouteView> {
         stable: Some(StableView { upstream: "v1".into(), effective: weight("95%"), window: window(950, 0) }),
         canaries,
         self_test: None,
+        drill: None,
     };
     let mut held = canary("canary");
     held.effective = Weight::ZERO;
@@ -259,6 +263,7 @@ fn canary(name: &str) -> CanaryView {
             compared_with: "stable".into(),
         },
         window: window(50, 2),
+        lots: None,
     }
 }
 

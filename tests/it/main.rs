@@ -25,6 +25,8 @@ mod bodies;
 #[cfg(test)]
 mod departures;
 #[cfg(test)]
+mod drill;
+#[cfg(test)]
 mod early;
 #[cfg(test)]
 mod endpoints;

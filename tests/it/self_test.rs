@@ -39,6 +39,22 @@ fn a_route_without_canaries_tests_nothing() {
     assert!(!andon.metrics().contains("andon_self_test"));
 }
 
+#[test]
+fn what_the_lots_gave_is_what_the_weights_say() {
+    let (stable, canary) = (Server::named("stable"), Server::named("canary"));
+    let andon = Andon::between(stable.address, canary.address, "20%");
+    let load = Load::start(andon.address);
+    let lots = wait::until("lots are drawn, and seen", || {
+        let lots = andon.shop()["canaries"][0]["lots"].clone();
+        (lots["drawn"].as_u64() > Some(500) && lots["ended"].as_u64() > Some(100)).then_some(lots)
+    });
+    load.stop();
+    let (given, expected) = (lots["given"].as_f64().unwrap(), lots["expected"].as_f64().unwrap());
+    assert!((given - expected).abs() <= 16.0, "one worker is off by 8 at most, at each end: {lots}");
+    assert_eq!((&lots["mismatch"], &lots["unjudged_mismatch"]), (&false.into(), &false.into()), "{lots}");
+    assert_eq!(andon.metric("andon_split_mismatch", &[("route", "shop"), ("variant", "canary")]), 0.0);
+}
+
 /// Half of stable's users are the phantom's, and others on each route. One user's requests fail always: the lot has nothing
 /// to do with it, but with so few users it looks as if it had, and that is what the test must find.
 #[test]

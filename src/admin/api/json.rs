@@ -5,6 +5,7 @@
 //! milliseconds); durations are seconds. A number that is not finite is `null`. The command line reads the same
 //! types, so it ignores fields that it does not know yet.
 
+mod drill;
 mod forecast;
 
 use jiff::Timestamp;
@@ -15,9 +16,12 @@ pub use forecast::{ForecastJson, HarmJson, SmallestSeenJson, SpreadJson, WeightN
 use crate::config::Weight;
 use crate::control::command::ReloadReport;
 use crate::control::view::{
-    BackOffView, CanaryView, RouteView, SelfTestView, SignalView, StableView, VerdictView, WindowView,
+    BackOffView, CanaryView, LotsView, RouteView, SelfTestView, SignalView, StableView, VerdictView,
+    WindowView,
 };
 use crate::store::record::{Cord, Decision};
+
+pub use drill::DrillJson;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RoutesJson {
@@ -35,6 +39,7 @@ pub struct RouteJson {
     pub stable: Option<StableJson>,
     pub canaries: Vec<CanaryJson>,
     pub self_test: Option<SelfTestJson>,
+    pub drill: Option<DrillJson>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,6 +88,18 @@ pub struct CanaryJson {
     pub back_off: Option<BackOffJson>,
     pub verdict: VerdictJson,
     pub window: WindowJson,
+    pub lots: Option<LotsJson>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LotsJson {
+    pub drawn: u64,
+    pub expected: f64,
+    pub given: u64,
+    pub mismatch: bool,
+    pub ended: u64,
+    pub unjudged: u64,
+    pub unjudged_mismatch: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -185,6 +202,7 @@ impl From<&RouteView> for RouteJson {
             stable: view.stable.as_ref().map(StableJson::from),
             canaries: view.canaries.iter().map(CanaryJson::from).collect(),
             self_test: view.self_test.as_ref().map(SelfTestJson::from),
+            drill: view.drill.as_ref().map(DrillJson::from),
         }
     }
 }
@@ -232,6 +250,7 @@ impl From<&CanaryView> for CanaryJson {
             back_off: view.back_off.as_ref().map(BackOffJson::from),
             verdict: VerdictJson::from(&view.verdict),
             window: WindowJson::from(&view.window),
+            lots: view.lots.as_ref().map(LotsJson::from),
         }
     }
 }
@@ -244,6 +263,13 @@ impl From<&BackOffView> for BackOffJson {
             next_step_seconds: view.next_step().map(|wait| wait.as_secs_f64()),
             sentence: view.sentence(),
         }
+    }
+}
+
+impl From<&LotsView> for LotsJson {
+    fn from(view: &LotsView) -> Self {
+        let LotsView { drawn, expected, given, mismatch, ended, unjudged, unjudged_mismatch } = *view;
+        Self { drawn, expected, given, mismatch, ended, unjudged, unjudged_mismatch }
     }
 }
 

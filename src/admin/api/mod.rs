@@ -3,6 +3,7 @@
 mod config;
 mod cord;
 mod decisions;
+mod drill;
 mod forecast;
 mod input;
 pub mod json;
@@ -28,6 +29,7 @@ pub(super) fn router() -> Router<Face> {
         .route("/routes/{route}/weight", put(weight::set))
         .route("/routes/{route}/cord", post(cord::pull).delete(cord::reset))
         .route("/routes/{route}/forecast", get(forecast::of_route))
+        .route("/routes/{route}/drill", post(drill::start).delete(drill::end))
         .route("/cord", post(cord::pull_all))
         .route("/upstreams", get(upstreams::list))
         .route("/decisions", get(decisions::list))

@@ -49,7 +49,7 @@ pub(super) async fn set(
     Ok(answer_route(&RouteJson::from(&changed)))
 }
 
-fn canary(found: Option<Value>) -> Result<Option<Arc<str>>, Problem> {
+pub(super) fn canary(found: Option<Value>) -> Result<Option<Arc<str>>, Problem> {
     match found {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(name)) => Ok(Some(name.into())),

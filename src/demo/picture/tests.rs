@@ -55,6 +55,7 @@ fn bad_canary() -> Scene {
         file_aim: weight("0%"),
         verdict,
         window: window(998, 298, 85_000),
+        lots: None,
     };
     let stable =
         StableView { upstream: "shop-v1".into(), effective: weight("75%"), window: window(3_001, 0, 5_100) };
@@ -71,6 +72,7 @@ fn bad_canary() -> Scene {
             stable: Some(stable),
             canaries: vec![canary],
             self_test: None,
+            drill: None,
         },
         users: Totals { stable: tally(6_200, 0), canary: tally(1_090, 298), nobody: Tally::default() },
         steps,

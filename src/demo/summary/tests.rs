@@ -37,6 +37,7 @@ fn good() -> Summary {
         stable: None,
         canaries: Vec::new(),
         self_test: None,
+        drill: None,
     };
     Summary {
         ending: Ending::Told,

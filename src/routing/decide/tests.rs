@@ -5,14 +5,11 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::*;
-use crate::config::{
-    Guard, Matcher, OnAlarm, Override, OverrideTo, Route, SelfTest, Service, StickyKey, Trigger, Upgrade,
-    Weight,
-};
+use crate::config::{Matcher, Override, OverrideTo, Route, Service, StickyKey, Trigger, Upgrade, Weight};
 use crate::routing::testing::{Request, open, route, snapshot, split_route};
 use crate::routing::{Share, Snapshot, Usable};
 
-const CLOSED: Share = Share { effective: Weight::ZERO, open: false };
+const CLOSED: Share = Share { effective: Weight::ZERO, open: false, drill: None };
 
 fn get() -> Request {
     Request::get("shop.example", "/")
@@ -271,97 +268,29 @@ fn stable_without_an_endpoint_has_nobody_behind_it() {
     let answer = decide(&snapshot, &get().view(), &mut Dice::new(1), |_| 0).answer;
     let instead_of = Some(Missed { slot: canary, by_lot: true, user: None });
     let place = Place { route: 0, variant: STABLE };
-    let expected =
-        NoEndpoint { slot: stable, place, why: Why::NoEndpoint, user: None, instead_of, phantom: None };
+    let expected = NoEndpoint {
+        slot: stable,
+        place,
+        why: Why::NoEndpoint,
+        user: None,
+        instead_of,
+        lot: Some(canary),
+        phantom: None,
+    };
     assert_eq!(answer, Answer::NoEndpoint(expected));
 
     let canary_off = snapshot.with_shares(3, 0, &[open(0)]);
     let answer = decide(&canary_off, &get().view(), &mut Dice::new(1), |_| 0).answer;
-    let expected =
-        NoEndpoint { slot: stable, place, why: Why::Weight, user: None, instead_of: None, phantom: None };
-    assert_eq!(answer, Answer::NoEndpoint(expected));
-}
-
-/// The route `shop` with a canary, whose phantom has this share.
-fn tested(share: &str, sticky: Option<StickyKey>) -> Route {
-    let mut route = Route { sticky, ..split_route("shop", &["v2"]) };
-    let share = Weight::parse(share).unwrap();
-    route.guard.self_test = Some(SelfTest { share, on_alarm: OnAlarm::Watch });
-    route
-}
-
-#[test]
-fn the_phantom_has_its_share_of_what_stable_has_by_lot_and_of_nothing_else() {
-    for (share, weight_ppm) in [("5%", 0), ("5%", 200_000), ("50%", 500_000), ("0.1%", 999_000)] {
-        let snapshot = snapshot(vec![tested(share, None)], &[weight_ppm]);
-        let mut dice = Dice::new(1);
-        let (mut stable, mut phantom) = (0, 0);
-        for _ in 0..20_000 {
-            let decision = get().decide(&snapshot, &mut dice);
-            assert!(!(decision.canary && decision.phantom.is_some()), "a canary's request is no phantom's");
-            stable += u32::from(!decision.canary);
-            phantom += u32::from(decision.phantom.is_some());
-        }
-        let expected = f64::from(stable) * Weight::parse(share).unwrap().ratio();
-        assert!(
-            (f64::from(phantom) - expected).abs() <= 8.0,
-            "{phantom} of {stable} at {share}, {weight_ppm}"
-        );
-    }
-}
-
-#[test]
-fn a_route_that_tests_nothing_has_no_phantom() {
-    let off = Route { guard: Guard { self_test: None, ..Guard::default() }, ..split_route("shop", &["v2"]) };
-    for route in [route("plain"), off] {
-        let snapshot = snapshot(vec![route], &[0]);
-        let mut dice = Dice::new(1);
-        assert!((0..100).all(|_| get().decide(&snapshot, &mut dice).phantom.is_none()));
-    }
-    let mut asked = with_overrides();
-    asked.guard.self_test = tested("50%", None).guard.self_test;
-    let snapshot = snapshot(vec![asked], &[0, 0]);
-    let never = get().with("x-canary", "never");
-    assert!(
-        (0..100).all(|_| never.decide(&snapshot, &mut Dice::new(1)).phantom.is_none()),
-        "it was asked for"
-    );
-}
-
-#[test]
-fn a_sticky_user_is_the_phantoms_or_never_whatever_the_weights_do() {
-    let sticky = Some(StickyKey::Cookie("uid".into()));
-    let snapshots: Vec<_> =
-        [0, 300_000].iter().map(|ppm| snapshot(vec![tested("50%", sticky.clone())], &[*ppm])).collect();
-    let is_phantom = |user: u32, snapshot: &Snapshot, seed| {
-        let request = get().with("cookie", &format!("uid={user}"));
-        let decision = request.decide(snapshot, &mut Dice::new(seed));
-        (!decision.canary).then(|| decision.phantom.is_some())
+    let expected = NoEndpoint {
+        slot: stable,
+        place,
+        why: Why::Weight,
+        user: None,
+        instead_of: None,
+        lot: Some(stable),
+        phantom: None,
     };
-    let (mut phantoms, mut stable) = (0, 0);
-    for user in 0..400 {
-        let before = is_phantom(user, &snapshots[0], 1).unwrap();
-        assert_eq!(is_phantom(user, &snapshots[0], 2), Some(before));
-        if let Some(after) = is_phantom(user, &snapshots[1], 3) {
-            assert_eq!(after, before, "user {user}");
-            (phantoms, stable) = (phantoms + u32::from(after), stable + 1);
-        }
-    }
-    // Whom the canary took says nothing about who is the phantom's.
-    assert!((100..=180).contains(&phantoms) && stable > 230, "{phantoms} of {stable}");
-}
-
-#[test]
-fn where_stable_has_no_endpoint_the_phantom_misses_it_too() {
-    let snapshot = snapshot(vec![tested("50%", None)], &[0]);
-    let nothing = (0..4).map(|group| (group, Arc::new(Usable::default()))).collect();
-    let snapshot = snapshot.with_usable(2, nothing);
-    let mut dice = Dice::new(1);
-    let phantoms = (0..200).filter(|_| match decide(&snapshot, &get().view(), &mut dice, |_| 0).answer {
-        Answer::NoEndpoint(found) => found.phantom.is_some(),
-        other => panic!("{other:?}"),
-    });
-    assert!((92..=108).contains(&phantoms.count()));
+    assert_eq!(answer, Answer::NoEndpoint(expected));
 }
 
 #[test]
@@ -387,3 +316,5 @@ fn a_verdict_timeout_is_in_whole_milliseconds() {
     let snapshot = snapshot(vec![slow], &[]);
     assert_eq!(get().decide(&snapshot, &mut Dice::new(1)).verdict_timeout_ms, 251);
 }
+
+mod marks;
