@@ -185,6 +185,7 @@ impl Shape {
                 "$1 <window> $2",
             ),
             (r"\d+\.\d+%", "<share>"),
+            (r"\b\d[\d.]*(?:e\+\d+)?:1\b", "<odds>"),
         ];
         let rules = rules.map(|(pattern, word)| (Regex::new(pattern).unwrap(), word)).into();
         Self { rules, number: Regex::new(r"^(\(?)\d+(?:\.\d+)?(?:/\d+)?([),;]*)$").unwrap() }
