@@ -107,11 +107,9 @@ pub struct Stakes {
 }
 
 impl Stakes {
+    /// Worked out when they are first asked for: no share equals this one.
     pub fn new(side: Side) -> Self {
-        let mut stakes =
-            Self { side, rho: 0.0, stake: [0.0; BETS], ln_canary: [0.0; BETS], ln_stable: [0.0; BETS] };
-        stakes.work_out(1.0);
-        stakes
+        Self { side, rho: f64::NAN, stake: [0.0; BETS], ln_canary: [0.0; BETS], ln_stable: [0.0; BETS] }
     }
 
     fn at(&mut self, rho: f64) -> &Self {
