@@ -185,7 +185,7 @@ impl SplitLive {
         let has_answered = rung.is_some_and(|rung| live.watched.requests() > rung.requests);
         Some(if !rest.is_zero() {
             if is_cut(record.ceiling) { NextStep::Up(rest) } else { NextStep::Forgotten(rest) }
-        } else if live.guard.holds() || live.guard.verdict().is_unhealthy() {
+        } else if live.guard.holds() || live.guard.is_unhealthy() {
             NextStep::Odds
         } else if !has_answered {
             NextStep::Requests

@@ -265,7 +265,7 @@ impl Controller {
             return;
         }
         live.guard.resume(guard);
-        let is_unhealthy = live.guard.verdict().is_unhealthy();
+        let is_unhealthy = live.guard.is_unhealthy();
         if is_unhealthy && split.on_unhealthy == OnUnhealthy::Watch {
             live.recorded = true;
         } else if is_unhealthy && record.cord.is_none() && !effective(record, &record.canaries[at]).is_zero()

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::recorder::Place;
 use crate::immune::journal::{Frame, Segment};
 use crate::immune::latency::Mark;
-use crate::immune::{Finding, Guard, Tally, Verdict};
+use crate::immune::{Finding, Guard, Tally};
 use crate::store::record::{Decision, Evidence};
 
 /// How far back the ticks before a decision are shown.
@@ -115,11 +115,7 @@ impl<'a> Explaining<'a> {
         if !JUDGED.contains(&signal) {
             return None;
         }
-        let verdict = match guard.verdict() {
-            Verdict::Unhealthy(finding) => Some(finding),
-            _ => None,
-        };
-        Some(noticed.iter().chain(verdict).any(|finding| is_told_by(finding, self.evidence)))
+        Some(noticed.iter().chain(guard.finding()).any(|finding| is_told_by(finding, self.evidence)))
     }
 }
 

@@ -114,7 +114,7 @@ impl Controller {
                     aim: canary.aim.ratio(),
                     ceiling: canary.ceiling.ratio(),
                     effective: effective(record, canary).ratio(),
-                    verdict: kind(live.guard.verdict()).label(),
+                    verdict: kind(&live.guard.verdict()).label(),
                     odds_log10: odds_log10(&live.guard),
                     holds: live.guard.holds(),
                     harm_left: live.harm_left(),

@@ -25,7 +25,7 @@ use super::state::{BY_IMMUNE, Change as Said, route_decision};
 use super::view::SelfTestView;
 use super::watched::{CanaryLive, Watched};
 use crate::config::{self, Judge, OnAlarm, OnUnhealthy, SelfTest, Service};
-use crate::immune::{Counts, Detail, Finding, Guard, Verdict};
+use crate::immune::{Counts, Detail, Finding, Guard};
 use crate::metrics::Shards;
 use crate::metrics::self_test::SelfTestGauges;
 use crate::metrics::slots::Slots;
@@ -101,10 +101,7 @@ impl SelfTesting {
     }
 
     fn finding(&self) -> Option<&Finding> {
-        match self.guard.verdict() {
-            Verdict::Unhealthy(finding) => Some(finding),
-            _ => None,
-        }
+        self.guard.finding()
     }
 
     fn alarm(&self) -> bool {

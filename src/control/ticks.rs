@@ -12,7 +12,7 @@ use super::routes::{BackOff, SplitLive};
 use super::state::Step;
 use super::watched::CanaryLive;
 use crate::config::OnUnhealthy;
-use crate::immune::{Finding, Verdict};
+use crate::immune::Finding;
 use crate::metrics::Shards;
 use crate::store::record::{CanaryRecord, Change, Decision};
 
@@ -106,7 +106,7 @@ impl Controller {
         let Some(split) = self.routes.split_mut(route) else { return };
         let reaction = split.reaction();
         let Some(live) = split.canaries.get_mut(canary) else { return };
-        let Verdict::Unhealthy(finding) = live.guard.verdict() else { return };
+        let Some(finding) = live.guard.finding() else { return };
         let cause = Cause::of(finding).recorded(&mut live.guard);
         live.recorded = true;
         match reaction {
@@ -173,7 +173,7 @@ fn needs_action(canary: &CanaryLive, on_unhealthy: OnUnhealthy, cord_pulled: boo
         OnUnhealthy::Abort | OnUnhealthy::BackOff(_) => !cord_pulled,
         OnUnhealthy::Watch => !canary.recorded,
     };
-    open && !canary.is_baseline && matches!(canary.guard.verdict(), Verdict::Unhealthy(_))
+    open && !canary.is_baseline && canary.guard.is_unhealthy()
 }
 
 impl SplitLive {

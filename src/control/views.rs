@@ -89,9 +89,10 @@ fn verdict(split: &SplitLive, live: &CanaryLive) -> VerdictView {
     let guard = &live.guard;
     let signals = guard.odds_by_signal().into_iter().map(|(name, odds)| SignalView { name, odds });
     let other = live.compared_with.and_then(|at| split.state.record.canaries.get(at));
+    let verdict = guard.verdict();
     VerdictView {
-        kind: kind(guard.verdict()),
-        reason: guard.verdict().sentence(),
+        kind: kind(&verdict),
+        reason: verdict.sentence(),
         odds: guard.odds(),
         holds: guard.holds(),
         signals: signals.collect(),

@@ -225,7 +225,7 @@ impl SplitLive {
             let wanted = if live.is_baseline { None } else { baseline };
             if live.compared_with != wanted {
                 live.compared_with = wanted;
-                if !live.guard.verdict().is_unhealthy() {
+                if !live.guard.is_unhealthy() {
                     live.guard.replace(Guard::new(live.guard.judge()));
                 }
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::config::Judge;
 use crate::immune::journal::{Frame, Segment};
-use crate::immune::{Detail, Finding, Guard, Tally, Verdict};
+use crate::immune::{Detail, Finding, Guard, Tally};
 use crate::store::record::Evidence;
 
 /// Releases in one answer; with more it is truncated.
@@ -196,6 +196,6 @@ impl Release {
 }
 
 fn judged(guard: &Guard, at_ms: i64, until_then: Tally) -> Option<Judged> {
-    let Verdict::Unhealthy(finding) = guard.verdict() else { return None };
-    Some(Judged { at_ms, finding: finding.clone(), until_then })
+    let finding = guard.finding()?.clone();
+    Some(Judged { at_ms, finding, until_then })
 }

@@ -43,6 +43,7 @@ const CAPITAL_MAX: f64 = 1e300;
 const ALLOWANCE_MAX: f64 = 1e9;
 /// A proof that was made long ago must fall soon when the canary turns bad.
 const PROOF_CAPITAL_MAX: f64 = 1e6;
+const PROOF_CAPITAL: f64 = 1.0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Side {
@@ -92,7 +93,8 @@ impl Terms {
     pub fn proof(judge: &Judge) -> Self {
         let config::Proof { errors: ratio, extra, .. } = judge.proof;
         let (capital_max, slow_start) = (PROOF_CAPITAL_MAX, SLOW_START);
-        Self { side: Side::Fewer, ratio, extra, capital: 1.0, restart: 0.0, capital_max, slow_start }
+        let capital = PROOF_CAPITAL;
+        Self { side: Side::Fewer, ratio, extra, capital, restart: 0.0, capital_max, slow_start }
     }
 }
 
@@ -215,26 +217,6 @@ impl Bet {
         self.total
     }
 
-    /// At about how many canary requests the odds would be reached, counted from the start, if canary and stable went on
-    /// with this rate. `None`: never.
-    pub fn requests_needed(&self, odds: f64, rate: f64) -> Option<f64> {
-        let Window { canary, stable, .. } = self.total;
-        let (canary_n, stable_n) = (canary.requests as f64, stable.requests as f64);
-        if canary_n == 0.0 || stable_n == 0.0 {
-            return None;
-        }
-        let Terms { side, ratio, extra, .. } = self.terms;
-        let rho = ratio * canary_n / stable_n;
-        let mut stakes = Stakes::new(side);
-        let Stakes { stake, ln_canary, ln_stable, .. } = stakes.at(rho);
-        let gain = |bet: usize| {
-            rate * ln_canary[bet] + rate * stable_n / canary_n * ln_stable[bet] - extra * stake[bet]
-        };
-        let best = (0..BETS).map(gain).fold(f64::NEG_INFINITY, f64::max);
-        let needed = (odds.ln() + (BETS as f64).ln() - self.terms.capital.ln()) / best;
-        (best > 0.0 && needed.is_finite()).then_some(needed.max(1.0))
-    }
-
     fn play(&mut self, canary: Tally, stable: Tally, before: Window, stakes: &mut Stakes) {
         let Terms { side, ratio, extra, restart, capital_max, .. } = self.terms;
         let (canary_n, stable_n) = (canary.requests as f64, stable.requests as f64);
@@ -276,6 +258,27 @@ impl Bet {
         };
         self.stable.burstiness().min(1.0 + 2.0 * expected.sqrt()).max(1.0)
     }
+}
+
+/// At about how many canary requests, counted from the start, a proof of health would be made if canary and stable went on
+/// in this proportion, both with the rate that they have together. `None`: never.
+pub(super) fn requests_to_prove(allowed: config::Proof, canary: Tally, stable: Tally) -> Option<f64> {
+    let both = Tally {
+        requests: canary.requests.saturating_add(stable.requests),
+        unlucky: canary.unlucky.saturating_add(stable.unlucky),
+    };
+    let config::Proof { odds, errors: ratio, extra } = allowed;
+    let (rate, canary_n, stable_n) = (both.rate()?, canary.requests as f64, stable.requests as f64);
+    if canary_n == 0.0 || stable_n == 0.0 {
+        return None;
+    }
+    let mut stakes = Stakes::new(Side::Fewer);
+    let Stakes { stake, ln_canary, ln_stable, .. } = stakes.at(ratio * canary_n / stable_n);
+    let gain =
+        |bet: usize| rate * ln_canary[bet] + rate * stable_n / canary_n * ln_stable[bet] - extra * stake[bet];
+    let best = (0..BETS).map(gain).fold(f64::NEG_INFINITY, f64::max);
+    let needed = (odds.ln() + (BETS as f64).ln() - PROOF_CAPITAL.ln()) / best;
+    (best > 0.0 && needed.is_finite()).then_some(needed.max(1.0))
 }
 
 /// When the present run of evidence began, by a CUSUM for each bet. Decides nothing: it only lets the report

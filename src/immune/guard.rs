@@ -1,4 +1,4 @@
-//! The guard of one canary: feeds the bets and the rules, and keeps the verdict.
+//! The guard of one canary: feeds the bets and the rules, and says what comes of it.
 //!
 //! It is called every 100 ms with what was counted since the last call ([`Guard::call`]); the fast rule sees each call.
 //! When a tick is over ([`super::pace`]), the sum of the calls goes to the bets and the ceilings, together with what is
@@ -21,7 +21,7 @@ use super::evidence::{Bet, Stakes, Terms};
 use super::fast_trip::{FastTrip, Trip};
 use super::latency::{self, Allowed, BEYOND_MIN, LatencyMemory, Mark, Percentile};
 use super::remembered::MEMORY_TICKS;
-use super::verdict::{Finding, Missing, Signal, Verdict};
+use super::verdict::{Finding, Signal, Verdict};
 use super::window::{Counts, Detail, Tally, Window};
 use crate::config::{CeilingLimit, Judge, LatencyMax, Mode};
 
@@ -61,7 +61,8 @@ pub struct Guard {
     skip: u32,
     /// Ticks until latency is judged.
     warm_up: u64,
-    verdict: Verdict,
+    /// The first that acts, until the restart.
+    finding: Option<Finding>,
     /// Labels of watching signals that have been noticed since the restart.
     noticed: Vec<String>,
     unread: Vec<Finding>,
@@ -90,7 +91,7 @@ impl Guard {
             stable: Tally::default(),
             skip: 0,
             warm_up: warm_up_ticks(judge),
-            verdict: Verdict::Undecided(Missing::CanaryRequests),
+            finding: None,
             noticed: Vec::new(),
             unread: Vec::new(),
             stakes: latency::stakes(),
@@ -135,13 +136,22 @@ impl Guard {
         self.look_at_odds();
         self.look_at_ceilings((canary_n, canary), (stable_n, stable));
         self.memory.learn(&stable.latency);
-        if !self.verdict.is_unhealthy() {
-            self.verdict = self.not_unhealthy();
-        }
     }
 
-    pub fn verdict(&self) -> &Verdict {
-        &self.verdict
+    /// Worked out for whoever asks: nobody looks at most ticks of most canaries.
+    pub fn verdict(&self) -> Verdict {
+        self.finding
+            .as_ref()
+            .map_or_else(|| self.not_unhealthy(), |finding| Verdict::Unhealthy(finding.clone()))
+    }
+
+    /// Why the canary is unhealthy; `None`: it is not.
+    pub fn finding(&self) -> Option<&Finding> {
+        self.finding.as_ref()
+    }
+
+    pub fn is_unhealthy(&self) -> bool {
+        self.finding.is_some()
     }
 
     pub fn judge(&self) -> &Judge {
@@ -207,7 +217,7 @@ impl Guard {
         self.stable = Tally::default();
         self.skip = 0;
         self.warm_up = warm_up_ticks(&self.judge);
-        self.verdict = Verdict::Undecided(Missing::CanaryRequests);
+        self.finding = None;
         self.noticed.clear();
         self.unread.clear();
     }
@@ -252,7 +262,7 @@ impl Guard {
 
     fn look_at_odds(&mut self) {
         let abort_at = self.abort_at();
-        if !self.verdict.is_unhealthy() && self.odds() >= abort_at {
+        if !self.is_unhealthy() && self.odds() >= abort_at {
             let leading = self.leading(Mode::Act);
             self.found(leading, Mode::Act);
         }
@@ -264,12 +274,13 @@ impl Guard {
     /// Every ceiling counts every tick, also when an earlier one objects.
     fn look_at_ceilings(&mut self, canary: (Tally, &Detail), stable: (Tally, &Detail)) {
         let mut over = Vec::new();
+        let all = self.odds();
         for at in 0..self.ceilings.len() {
             let limits = self.ceilings[at].limits();
             let (mine, theirs) = self.tallies(limits.limit, canary, stable);
             let odds = match limits.limit {
-                CeilingLimit::Errors(_) => self.odds().max(self.errors.odds()),
-                CeilingLimit::Latency { .. } => self.odds().max(self.latency_odds()),
+                CeilingLimit::Errors(_) => all.max(self.errors.odds()),
+                CeilingLimit::Latency { .. } => all.max(self.latency_odds()),
             };
             if let Some(window) = self.ceilings[at].tick(mine, theirs, odds) {
                 over.push((limits, window));
@@ -277,7 +288,7 @@ impl Guard {
         }
         for (limits, window) in over {
             let signal = Signal::Ceiling { limits, hold_at: self.judge.hold_at };
-            let finding = self.finding(signal, window);
+            let finding = self.found_by(signal, window);
             self.found(finding, limits.mode);
         }
     }
@@ -313,8 +324,8 @@ impl Guard {
     fn found(&mut self, finding: Finding, mode: Mode) {
         match mode {
             Mode::Off => {}
-            Mode::Act if self.verdict.is_unhealthy() => {}
-            Mode::Act => self.verdict = Verdict::Unhealthy(finding),
+            Mode::Act if self.is_unhealthy() => {}
+            Mode::Act => self.finding = Some(finding),
             Mode::Watch => {
                 let key = finding.signal.key();
                 if !self.noticed.contains(&key) {
@@ -333,7 +344,7 @@ impl Guard {
         window.ticks as f64 * self.judge.tick.as_secs_f64()
     }
 
-    pub(super) fn finding(&self, signal: Signal, window: Window) -> Finding {
+    pub(super) fn found_by(&self, signal: Signal, window: Window) -> Finding {
         let Window { canary, stable, .. } = window;
         Finding { signal, canary, stable, seconds: self.seconds(window), odds: self.odds() }
     }
@@ -367,7 +378,5 @@ fn warm_up_ticks(judge: &Judge) -> u64 {
     u64::try_from(judge.warm_up.as_micros().div_ceil(judge.tick.as_micros().max(1))).unwrap_or(u64::MAX)
 }
 
-#[cfg(test)]
-mod simulation;
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@ pub const BYTES_MAX: usize = 512 << 10;
 /// Calls of one frame; with more the tick is cut into two frames. A tick is a minute at most, and a call 100 ms.
 pub const CALLS_MAX: usize = 1_024;
 /// Changes with whatever [`Guard`] or [`Frame`] are made of: a segment of another form cannot be judged again.
-pub const FORM: u8 = 1;
+pub const FORM: u8 = 2;
 
 /// The form and the checksum.
 const HEAD_BYTES: usize = 1 + 8;

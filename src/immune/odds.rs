@@ -8,7 +8,7 @@ use super::evidence::Bet;
 use super::guard::Guard;
 use super::latency::Percentile;
 use super::verdict::{Finding, Missing, Of, Signal, Standing, Verdict};
-use super::window::{Tally, Window};
+use super::window::Window;
 use crate::config::{self, Mode};
 
 /// Of the whole, where there are events that act.
@@ -48,7 +48,7 @@ impl Guard {
         let carried = |part: &(f64, &Bet, Signal)| part.0 * part.1.odds();
         let leading = self.parts(mode).reduce(|a, b| if carried(&b) > carried(&a) { b } else { a });
         let (_, bet, signal) = leading.expect("odds came from some bet");
-        self.finding(signal, bet.run())
+        self.found_by(signal, bet.run())
     }
 
     /// What only watches, and would have acted alone.
@@ -57,20 +57,20 @@ impl Guard {
         let mut found = Vec::new();
         if self.judge().errors == Mode::Watch && would_act(self.errors().odds()) {
             let signal = Signal::Errors { abort_at: self.abort_at() };
-            found.push(Finding { odds: self.errors().odds(), ..self.finding(signal, self.errors().run()) });
+            found.push(Finding { odds: self.errors().odds(), ..self.found_by(signal, self.errors().run()) });
         }
         if self.judge().latency == Mode::Watch && would_act(self.latency_odds()) {
             let slowest = self.percentiles().iter().filter(|percentile| percentile.mark.is_some());
             let slowest = slowest.max_by(|a, b| a.bet.odds().total_cmp(&b.bet.odds()));
             found.extend(slowest.map(|percentile| Finding {
                 odds: self.latency_odds(),
-                ..self.finding(self.slow(percentile), percentile.bet.run())
+                ..self.found_by(self.slow(percentile), percentile.bet.run())
             }));
         }
         for (terms, bet) in self.judge().events.iter().zip(self.events()) {
             if terms.mode == Mode::Watch && would_act(bet.odds()) {
                 let signal = Signal::Event { terms: terms.clone(), abort_at: self.abort_at() };
-                found.push(Finding { odds: bet.odds(), ..self.finding(signal, bet.run()) });
+                found.push(Finding { odds: bet.odds(), ..self.found_by(signal, bet.run()) });
             }
         }
         found
@@ -151,14 +151,7 @@ impl Guard {
     fn standing(&self, of: Of, bet: &Bet) -> Standing {
         let total = bet.total();
         let Window { canary, stable, .. } = total;
-        // What both would show if they were alike.
-        let both = Tally {
-            requests: canary.requests.saturating_add(stable.requests),
-            unlucky: canary.unlucky.saturating_add(stable.unlucky),
-        };
-        let rate = both.rate().unwrap_or(0.0);
         let allowed = self.judge().proof;
-        let needed = bet.requests_needed(allowed.odds, rate);
-        Standing { of, canary, stable, seconds: self.seconds(total), odds: bet.odds(), allowed, needed }
+        Standing { of, canary, stable, seconds: self.seconds(total), odds: bet.odds(), allowed }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::evidence::requests_to_prove;
 use super::fast_trip::{self, Trip};
 use super::interval::{self, interval};
 use super::latency::Mark;
@@ -36,8 +37,6 @@ pub struct Standing {
     /// Against chance that the canary is worse than that.
     pub odds: f64,
     pub allowed: config::Proof,
-    /// Canary requests in all, if canary and stable go on alike. `None`: it cannot be told, or never.
-    pub needed: Option<f64>,
 }
 
 /// One question of a proof of health.
@@ -126,7 +125,7 @@ impl Standing {
     fn missing(&self) -> String {
         let requests = self.canary.requests;
         let wanted = format!("a proof that it is {}", self.wanted());
-        match self.needed {
+        match requests_to_prove(self.allowed, self.canary, self.stable) {
             Some(needed) if needed > requests as f64 => {
                 format!("{requests} of about {} requests for {wanted}", about(needed))
             }

@@ -62,7 +62,7 @@ async fn a_finding_cuts_the_ceiling_and_the_evidence_starts_anew() {
     assert_eq!(decision.action, Action::BackOff);
     assert!(decision.why.ends_with("ceiling 5% → 1.25%, strike 1 of 3"), "{}", decision.why);
     assert!(rig.view().cord.is_none());
-    assert!(!rig.controller.routes.split(0).unwrap().canaries[0].guard.verdict().is_unhealthy());
+    assert!(!rig.controller.routes.split(0).unwrap().canaries[0].guard.is_unhealthy());
     assert!(rig.controller.gauges().back_off_seconds.is_empty(), "there is no last request");
     assert_eq!(rig.back_off().sentence(), "strike 1 of 3; next step up in 10 min");
 }
@@ -187,7 +187,7 @@ async fn nothing_rises_while_the_odds_are_in_doubt() {
         rig.canary_fails_for_a_tick();
         rig.all_is_well();
     }
-    assert!(guard(&rig).holds() && !guard(&rig).verdict().is_unhealthy());
+    assert!(guard(&rig).holds() && !guard(&rig).is_unhealthy());
     rig.pass(Duration::from_mins(2));
     rig.tick();
     assert!(rig.controller.saving.is_idle());

@@ -74,7 +74,7 @@ fn a_decision_in_the_middle_of_a_tick_is_the_last_frame() {
     play.well(5);
     let calls = (0..100).find(|_| {
         play.call(counts(5, 5), counts(95, 0));
-        play.live.verdict().is_unhealthy()
+        play.live.is_unhealthy()
     });
     assert!(calls.unwrap() % 10 != 9, "the tick is not over");
     let place = play.live.decided().unwrap();

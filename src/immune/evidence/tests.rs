@@ -144,7 +144,7 @@ fn a_canary_that_does_not_fail_is_proved_healthy_and_one_that_fails_too_much_nev
     });
     // 0.5% of extra failures are ruled out after about ln(20 * 7) / 0.005 requests.
     assert!((10..30).contains(&needed.unwrap()), "{needed:?}");
-    let needed = healthy.requests_needed(judge.proof.odds, 0.001).unwrap();
+    let needed = requests_to_prove(judge.proof, tally(50, 0), tally(950, 1)).unwrap();
     assert!((500.0..2_500.0).contains(&needed), "{needed}");
 
     let mut at_the_limit = new(Terms::proof(&judge));

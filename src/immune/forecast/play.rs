@@ -177,7 +177,7 @@ impl Play {
                 if step_is_over {
                     guard.tick(&self.nothing, &self.nothing);
                 }
-                if guard.verdict().is_unhealthy() {
+                if guard.is_unhealthy() {
                     let calls = step * self.calls + call + 1;
                     let seconds = calls as f64 * self.call_us as f64 / 1e6;
                     return (Some(End { seconds, requests, failed }), step + 1);

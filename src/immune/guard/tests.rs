@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::super::pace::Pace;
 use super::super::vectors;
+use super::super::verdict::Missing;
 use super::*;
 use crate::config::{self, EventTerms, Tolerate};
 use crate::metrics::histogram::bucket_of;
@@ -48,21 +49,21 @@ impl Play {
         play
     }
 
-    pub(super) fn call(&mut self, canary: Counts, stable: Counts) -> &Verdict {
+    pub(super) fn call(&mut self, canary: Counts, stable: Counts) -> Verdict {
         self.after(CALL_US, canary, stable)
     }
 
     /// A whole tick in one call.
-    pub(super) fn second(&mut self, canary: Counts, stable: Counts) -> &Verdict {
+    pub(super) fn second(&mut self, canary: Counts, stable: Counts) -> Verdict {
         self.after(SECOND_US, canary, stable)
     }
 
-    fn after(&mut self, span_us: u64, canary: Counts, stable: Counts) -> &Verdict {
+    fn after(&mut self, span_us: u64, canary: Counts, stable: Counts) -> Verdict {
         self.now_us += span_us;
         self.at_once(canary, stable, &Detail::default(), &Detail::default())
     }
 
-    fn at_once(&mut self, canary: Counts, stable: Counts, slow: &Detail, usual: &Detail) -> &Verdict {
+    fn at_once(&mut self, canary: Counts, stable: Counts, slow: &Detail, usual: &Detail) -> Verdict {
         let step = self.pace.step(self.now_us, self.guard.judge.tick);
         self.guard.call(step.us, canary, stable);
         if step.tick_is_over {
@@ -72,7 +73,7 @@ impl Play {
     }
 
     /// Successes that took so long, in one tick: pairs of microseconds and how many.
-    fn latencies(&mut self, canary: &[(u64, u32)], stable: &[(u64, u32)]) -> &Verdict {
+    fn latencies(&mut self, canary: &[(u64, u32)], stable: &[(u64, u32)]) -> Verdict {
         self.now_us += SECOND_US;
         let detail = |took: &[(u64, u32)]| {
             let mut detail = Detail::default();
@@ -84,7 +85,7 @@ impl Play {
         self.at_once(all(&canary), all(&stable), &canary, &stable)
     }
 
-    fn seconds(&mut self, seconds: u64, canary: Counts, stable: Counts) -> &Verdict {
+    fn seconds(&mut self, seconds: u64, canary: Counts, stable: Counts) -> Verdict {
         for _ in 0..seconds {
             self.second(canary, stable);
         }
@@ -92,9 +93,9 @@ impl Play {
     }
 }
 
-fn finding(verdict: &Verdict) -> Finding {
+fn finding(verdict: Verdict) -> Finding {
     match verdict {
-        Verdict::Unhealthy(finding) => finding.clone(),
+        Verdict::Unhealthy(finding) => finding,
         other => panic!("not unhealthy: {}", other.sentence()),
     }
 }
@@ -106,7 +107,7 @@ fn no_data_never_acts() {
     {
         let mut play = Play::new(&errors_only());
         for _ in 0..1_000 {
-            assert_eq!(*play.call(canary, stable), Verdict::Undecided(Missing::CanaryRequests));
+            assert_eq!(play.call(canary, stable), Verdict::Undecided(Missing::CanaryRequests));
         }
         assert_eq!(play.guard.verdict().sentence(), "no canary requests yet");
     }
@@ -189,7 +190,7 @@ fn a_fast_trip_says_what_it_saw() {
 fn the_odds_say_what_they_saw() {
     let mut play = Play::new(&bet_only());
     for (canary, stable) in [(2, 0), (3, 1), (2, 0)] {
-        assert!(!play.guard.verdict().is_unhealthy());
+        assert!(!play.guard.is_unhealthy());
         play.second(counts(50, canary), counts(950, stable));
     }
     let found = finding(play.guard.verdict());
@@ -240,9 +241,9 @@ fn verdict_latches_until_restart() {
     let last = finding(play.seconds(300, counts(50, 0), counts(950, 5)));
     assert_eq!(first, last);
     play.guard.reconfigure(&bet_only());
-    assert!(play.guard.verdict().is_unhealthy(), "a file does not acquit");
+    assert!(play.guard.is_unhealthy(), "a file does not acquit");
     play.guard.restart();
-    assert_eq!(*play.guard.verdict(), Verdict::Undecided(Missing::CanaryRequests));
+    assert_eq!(play.guard.verdict(), Verdict::Undecided(Missing::CanaryRequests));
     assert_eq!(play.guard.odds(), 0.5);
     assert!(!play.seconds(60, counts(50, 0), counts(950, 0)).is_unhealthy());
 }
@@ -261,7 +262,7 @@ fn a_clock_that_jumps_changes_nothing() {
             let verdict = play.call(counts(5, u64::from(call % 300 == 0)), counts(95, 0));
             assert!(!verdict.is_unhealthy());
         }
-        assert!(!play.guard.verdict().is_unhealthy(), "{}", play.guard.verdict().sentence());
+        assert!(!play.guard.is_unhealthy(), "{}", play.guard.verdict().sentence());
     }
     // Ten failures in two calls do not become old because the clock jumped between them.
     let mut play = Play::new(&errors_only());

@@ -107,7 +107,7 @@ impl Week {
         for finding in self.live.take_noticed() {
             self.record(finding);
         }
-        if let Verdict::Unhealthy(finding) = self.live.verdict().clone()
+        if let Some(finding) = self.live.finding().cloned()
             && in_race
         {
             self.record(finding);
@@ -161,17 +161,14 @@ fn found_again(cuts: &[Cut]) -> Vec<Decided> {
     for cut in cuts {
         let segment = Segment::decode(&cut.blob).unwrap();
         assert_eq!(u32::try_from(segment.frames.len()), Ok(cut.frames));
-        let (mut frame, mut was_unhealthy) = (0, segment.guard.verdict().is_unhealthy());
+        let (mut frame, mut was_unhealthy) = (0, segment.guard.is_unhealthy());
         segment.replay(|_, guard| {
             let place = Place { began_ms: cut.began_ms, frame };
             let odds = guard.odds().to_bits();
             let mut add = |finding| found.push(Decided { place, finding, odds });
             guard.take_noticed().into_iter().for_each(&mut add);
-            match guard.verdict() {
-                Verdict::Unhealthy(finding) if !was_unhealthy => add(finding.clone()),
-                _ => {}
-            }
-            was_unhealthy = guard.verdict().is_unhealthy();
+            guard.finding().filter(|_| !was_unhealthy).cloned().into_iter().for_each(&mut add);
+            was_unhealthy = guard.is_unhealthy();
             frame += 1;
         });
     }

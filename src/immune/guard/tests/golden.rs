@@ -38,7 +38,7 @@ fn golden_detail(histogram: &serde_json::Value) -> Detail {
 
 fn golden_check(guard: &Guard, check: &serde_json::Value, name: &serde_json::Value) {
     vectors::assert_same_ln(guard.odds(), &check["ln_odds"], name);
-    assert_eq!(guard.verdict().is_unhealthy(), check["state"] == "abort", "{name}");
+    assert_eq!(guard.is_unhealthy(), check["state"] == "abort", "{name}");
     assert_eq!(guard.holds(), check["state"] != "go", "{name}");
     let marks =
         guard.percentiles.iter().map(|percentile| percentile.mark.map(|mark| [mark.stable, mark.canary]));

@@ -118,10 +118,10 @@ fn fewer_events_make_a_canary_unhealthy() {
             let detail = |events| Detail { events: [events, 0, 0, 0], ..Detail::default() };
             play.at_once(counts(50, 0), counts(950, 0), &detail(canary_events), &detail(190));
         }
-        play.guard.verdict().clone()
+        play.guard.verdict()
     };
     assert!(!play_ticks(10, 600).is_unhealthy());
-    let found = finding(&play_ticks(2, 120));
+    let found = finding(play_ticks(2, 120));
     assert_eq!(found.signal.label(), "event");
     assert!(found.sentence().starts_with("canary has \"order\" on 4"), "{}", found.sentence());
 }

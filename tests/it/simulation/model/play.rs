@@ -80,7 +80,7 @@ impl Play {
             outcome.canary.1 += both.canary.failed;
             self.step(both, calls);
             outcome.top = outcome.top.max(self.guard.odds());
-            if self.guard.verdict().is_unhealthy() {
+            if self.guard.is_unhealthy() {
                 outcome.unhealthy_s = Some((step + 1) as f64 * long_s);
                 break;
             }
@@ -88,7 +88,7 @@ impl Play {
         outcome
     }
 
-    pub(crate) fn step(&mut self, both: Both, calls: Calls) -> &Verdict {
+    pub(crate) fn step(&mut self, both: Both, calls: Calls) -> Verdict {
         self.now_us += match calls {
             Calls::Once => 1_000_000,
             Calls::TenTimes => 100_000,

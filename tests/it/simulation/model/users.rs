@@ -276,5 +276,5 @@ pub(crate) fn judged_slow(crowd: Crowd, judge: &Judge, seconds: u64, seed: u64) 
             play.step(both, Calls::Once);
         }
     }
-    plays.map(|play| play.guard.verdict().is_unhealthy())
+    plays.map(|play| play.guard.is_unhealthy())
 }
