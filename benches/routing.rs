@@ -87,6 +87,8 @@ fn config(routes: Vec<Route>) -> Config {
         listeners: Vec::new(),
         upstreams: vec![upstream("v1", 9_001), upstream("v2", 9_011)],
         routes,
+        plans: Vec::new(),
+        freezes: Vec::new(),
     }
 }
 
@@ -109,6 +111,8 @@ fn route(n: usize, overrides: Vec<Override>) -> Route {
         upgrade: Vec::new(),
         sticky: None,
         guard: Guard::default(),
+        capacity: None,
+        release: None,
     }
 }
 

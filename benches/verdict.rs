@@ -213,9 +213,9 @@ fn sticky() {
             let runs: Vec<_> =
                 (0..40).map(|seed| judged(Crowd { users, weight, ..crowd }, 3_600, 1, seed)).collect();
             let of = |unit: usize| runs.iter().map(move |run| run[unit]);
-            let found = [0, 1, 2, 3].map(|unit| of(unit).flatten().count());
-            let after_s = [0, 1, 2, 3]
-                .map(|unit| median(of(unit).map(|found| found.unwrap_or(f64::INFINITY)).collect()));
+            let found = UNITS.map(|unit| of(unit as usize).flatten().count());
+            let after_s = UNITS
+                .map(|unit| median(of(unit as usize).map(|found| found.unwrap_or(f64::INFINITY)).collect()));
             println!("{name}, {users} users, weight {}%: {found:?}, {after_s:?} s", 100.0 * weight);
         }
     }

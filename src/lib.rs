@@ -69,6 +69,7 @@ pub mod proxy;
 pub mod upstream;
 
 pub mod immune;
+pub mod release;
 pub mod store;
 
 pub mod control;

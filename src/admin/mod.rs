@@ -6,11 +6,15 @@
 //! | `/api/v1/routes/{route}/weight` | PUT |
 //! | `/api/v1/routes/{route}/cord` | POST, DELETE |
 //! | `/api/v1/routes/{route}/forecast` | GET |
+//! | `/api/v1/routes/{route}/releases` | GET, POST |
+//! | `/api/v1/routes/{route}/releases/{id}` | GET |
+//! | `/api/v1/routes/{route}/releases/{id}/{hold,resume,approve,promote,abort}`, `/api/v1/routes/{route}/rollback` | POST |
 //! | `/api/v1/cord` | POST |
 //! | `/api/v1/upstreams` | GET |
 //! | `/api/v1/decisions`, `/api/v1/decisions/{id}`, `/api/v1/decisions/{id}/evidence` | GET |
 //! | `/api/v1/what-if` | POST |
 //! | `/api/v1/config/reload` | POST |
+//! | `/api/v1/openapi.json` | GET |
 //! | `/metrics`, `/livez`, `/readyz`, `/` | GET |
 //!
 //! Every error is `application/problem+json`. It changes no state by itself: each change is a command to the
@@ -20,6 +24,7 @@
 mod api;
 mod guard;
 mod health;
+pub mod openapi;
 mod problem;
 mod seats;
 mod server;
@@ -114,6 +119,10 @@ PUT    /api/v1/routes/{route}/weight      {\"weight\": \"5%\", \"canary\": …, 
 POST   /api/v1/routes/{route}/cord        {\"why\": …, \"by\": …}: every canary of the route gets 0%
 DELETE /api/v1/routes/{route}/cord        {\"why\": …, \"by\": …} or ?why=…: they get their share again
 GET    /api/v1/routes/{route}/forecast    ?weight=…&worse=…&within=1h&canary=…: how soon a bad canary would be seen
+POST   /api/v1/routes/{route}/releases    {\"plan\": …, \"upstream\": …, \"canary\": …, \"why\": …, \"by\": …}: start a release
+GET    /api/v1/routes/{route}/releases    and /{id}: the one under way and those before
+POST   /api/v1/routes/{route}/releases/{id}/{verb}   hold, resume, approve, promote or abort; {\"why\": …, \"by\": …}
+POST   /api/v1/routes/{route}/rollback    {\"why\": …, \"by\": …}: back to the stable version of before
 POST   /api/v1/cord                       {\"why\": …, \"by\": …}: pull the cord of every route
 GET    /api/v1/upstreams                  endpoints: which are used, healthy, ejected
 GET    /api/v1/decisions                  ?route=…&limit=…&before=…, newest first

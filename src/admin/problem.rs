@@ -192,6 +192,30 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "cord-not-pulled", "The cord is not pulled", detail)
     }
 
+    fn release_conflict(route: &str, because: &str) -> Self {
+        let detail = format!("route {route:?}: {because}");
+        Self::new(StatusCode::CONFLICT, "release-conflict", "Not in this state of the release", detail)
+    }
+
+    fn unknown_release(route: &str, id: Option<&str>) -> Self {
+        let detail = match id {
+            Some(id) => format!("route {route:?} has no release {:?}", excerpt(id)),
+            None => format!("route {route:?} never had a release; andon release start {route} --plan NAME"),
+        };
+        Self::new(StatusCode::NOT_FOUND, "unknown-release", "No such release", detail)
+    }
+
+    fn unknown_name(kind: &str, asked: &str, known: &[Arc<str>]) -> Self {
+        let detail = format!("{kind} {:?} does not exist; {}", excerpt(asked), there_are(known));
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-name", "No such name in the file", detail)
+            .with("known", names(known))
+    }
+
+    fn no_capacity(route: &str, because: &str) -> Self {
+        let detail = format!("route {route:?}: {because}");
+        Self::new(StatusCode::CONFLICT, "no-capacity", "The canary has too few endpoints", detail)
+    }
+
     fn no_drill(route: &str, because: &str) -> Self {
         let detail = format!("route {route:?}: {because}");
         Self::new(StatusCode::CONFLICT, "no-drill", "No drill is possible", detail)
@@ -242,6 +266,11 @@ impl From<Refusal> for Problem {
             Refusal::CordPulled { route, cord } => Self::cord_pulled(&route, &cord),
             Refusal::CordNotPulled { route } => Self::cord_not_pulled(&route),
             Refusal::NoDrill { route, because } => Self::no_drill(&route, because),
+            Refusal::ReleaseConflict { route, because } => Self::release_conflict(&route, &because),
+            Refusal::UnknownRelease { route, id } => Self::unknown_release(&route, id.as_deref()),
+            Refusal::UnknownPlan { asked, known } => Self::unknown_name("plan", &asked, &known),
+            Refusal::UnknownUpstream { asked, known } => Self::unknown_name("upstream", &asked, &known),
+            Refusal::NoCapacity { route, because } => Self::no_capacity(&route, &because),
             Refusal::StoreDown(cause) => Self::store_down(&cause),
             Refusal::BadConfig { drawn, count } => Self::bad_config(drawn, count),
             Refusal::Busy(cause) => Self::busy(&cause),

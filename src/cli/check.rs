@@ -100,6 +100,8 @@ mod tests {
             listeners: Vec::new(),
             upstreams: Vec::new(),
             routes: Vec::new(),
+            plans: Vec::new(),
+            freezes: Vec::new(),
         };
         let path = Path::new("config/andon.toml");
         let expected = "config/andon.toml: 0 listeners, 0 upstreams, 0 routes; no problems\n";

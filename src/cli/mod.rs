@@ -6,6 +6,7 @@
 
 mod check;
 mod client;
+mod completions;
 mod cord;
 mod decisions;
 mod demo;
@@ -13,8 +14,12 @@ mod drill;
 mod explain;
 mod forecast;
 mod format;
+mod import;
 mod launch;
+mod man;
+mod openapi;
 mod output;
+mod release;
 mod reload;
 mod remote;
 mod run;
@@ -34,6 +39,8 @@ enum Exit {
     /// Refused, not found, or `check` found problems.
     Failure,
     Usage,
+    /// The canary was backed off, the cord pulled, or the release aborted.
+    BackedOff,
     /// What was waited for did not come in time.
     TimedOut,
     /// No answer from the admin listener, or it does not let us.
@@ -48,6 +55,7 @@ impl From<Exit> for ExitCode {
             Exit::Ok => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
+            Exit::BackedOff => 3,
             Exit::TimedOut => 4,
             Exit::Unreachable => 5,
             Exit::Config => 78,
@@ -67,7 +75,7 @@ struct Failure {
 #[derive(Debug, Parser)]
 #[command(name = "andon", version, arg_required_else_help = true, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 4 not in time, 5 admin listener unreachable or not \
+    after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 canary backed off, 4 not in time, 5 admin listener unreachable or not \
                         allowed, 78 the configuration cannot start."
 )]
 struct Cli {
@@ -89,6 +97,8 @@ enum Verb {
     Weight(weight::Args),
     /// How soon a bad canary would be seen, and at what cost
     Forecast(forecast::Args),
+    /// Bring a canary to users step by step, as a plan says
+    Release(release::Args),
     /// Stop the line, or let it go on
     Cord(cord::Args),
     /// Have a canary fail on purpose, harming nobody, and see how soon it is backed off
@@ -101,6 +111,14 @@ enum Verb {
     WhatIf(what_if::Args),
     /// Read the configuration file again
     Reload(reload::Args),
+    /// Turn canaries of ingress-nginx and Flagger into a configuration file
+    Import(import::Args),
+    /// Print the admin API as an OpenAPI document
+    Openapi,
+    /// Print what a shell completes commands by
+    Completions(completions::Args),
+    /// Print the manual page, or write the pages of all verbs
+    Man(man::Args),
 }
 
 /// Does what the arguments say. The first one is the name of the program.
@@ -116,12 +134,17 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Status(args) => status::run(&args),
         Verb::Weight(args) => weight::run(&args),
         Verb::Forecast(args) => forecast::run(&args),
+        Verb::Release(args) => release::run(&args),
         Verb::Cord(args) => cord::run(&args),
         Verb::Drill(args) => drill::run(&args),
         Verb::Decisions(args) => decisions::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::WhatIf(args) => what_if::run(&args),
         Verb::Reload(args) => reload::run(&args),
+        Verb::Import(args) => import::run(&args),
+        Verb::Openapi => openapi::run(),
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Man(args) => man::run(&args),
     };
     match done {
         Ok(exit) => exit.into(),

@@ -66,6 +66,9 @@ fn overview(routes: &[RouteJson], reply: &Reply, color: Color) -> String {
         if let Some(cord) = &route.cord {
             text += &cord_line(cord, reply.now_ms);
         }
+        if let Some(release) = route.release.as_ref().filter(|release| release.ended.is_none()) {
+            let _ = writeln!(text, "  {}", super::release::line(release));
+        }
         if route.unsaved {
             text += "  not stored yet: the store is down; a restart now would lose the last change\n";
         }

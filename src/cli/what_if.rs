@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::format::{clean, lines, table};
 use super::remote::{Remote, name};
 use super::{Exit, Failure, output};
-use crate::admin::record_json::{JudgedJson, ReleaseJson, WhatIfJson};
+use crate::admin::record_json::{JudgedJson, JudgedReleaseJson, WhatIfJson};
 use crate::config::units::parse_duration;
 
 #[derive(Debug, clap::Args)]
@@ -86,7 +86,7 @@ fn told(report: &WhatIfJson) -> String {
     out
 }
 
-fn row(release: &ReleaseJson) -> [String; 9] {
+fn row(release: &JudgedReleaseJson) -> [String; 9] {
     let since = if release.whole { "" } else { "before " };
     let from = format!("{since}{}", release.from.as_deref().unwrap_or("-"));
     let lasted = seconds((release.to_ms - release.from_ms) as f64 / 1e3);
@@ -105,13 +105,13 @@ fn row(release: &ReleaseJson) -> [String; 9] {
 }
 
 /// `errors after 3.2 s, 7 failed`
-fn found(release: &ReleaseJson, judged: Option<&JudgedJson>) -> String {
+fn found(release: &JudgedReleaseJson, judged: Option<&JudgedJson>) -> String {
     let Some(judged) = judged else { return "left alone".to_owned() };
     let after = seconds((judged.at_ms - release.from_ms) as f64 / 1e3);
     format!("{} after {after}, {} failed", judged.signal, judged.until_then.failed)
 }
 
-fn difference(release: &ReleaseJson) -> String {
+fn difference(release: &JudgedReleaseJson) -> String {
     match (release.sooner_seconds, &release.was, &release.would) {
         (Some(0.0), ..) => "none".to_owned(),
         (Some(sooner), ..) if sooner > 0.0 => format!("{} sooner", seconds(sooner)),

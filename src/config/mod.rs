@@ -20,6 +20,7 @@ pub mod limits;
 pub mod listener;
 pub mod matching;
 pub mod meaning;
+pub mod plan;
 pub mod policy;
 pub mod problem;
 pub mod request_limits;
@@ -65,6 +66,7 @@ pub use limits::{ConnectionLimits, Limits};
 pub use listener::Listener;
 pub use meaning::{Asked, CountsAs, Event, FailureRule};
 pub use normal_path::{PathFault, normal_path};
+pub use plan::{Freeze, Plan};
 pub use policy::{Policy, Redirect, Rewrite, Scheme};
 pub use problem::{Color, PROBLEMS_MAX, Placed, Problem, Problems};
 pub use request_limits::RequestLimits;
@@ -105,6 +107,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     pub upstreams: Vec<Upstream>,
     pub routes: Vec<Route>,
+    pub plans: Vec<Plan>,
+    pub freezes: Vec<Freeze>,
 }
 
 /// What a look beyond the file finds, such as at the certificates that it names.
@@ -202,6 +206,8 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
     let mut names = Names::new("upstream");
     let upstreams = upstream::read_all(&mut root, &mut names, base);
     let routes = route::read_all(&mut root, &names);
+    let plans = plan::read_all(&mut root);
+    let freezes = plan::read_freezes(&mut root, &routes);
     root.finish();
     Config {
         workers,
@@ -216,6 +222,8 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
         listeners,
         upstreams,
         routes,
+        plans,
+        freezes,
     }
 }
 

@@ -11,6 +11,7 @@ pub use super::matching::{HeaderMatch, HostPattern, PathPattern};
 use super::names::Names;
 use super::reader::{Section, Value, Wrong};
 use super::report::line_number;
+use super::units::Weight;
 use super::{Guard, Policy, canary, guard, matching, policy, suggest, values};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,11 @@ pub struct Route {
     pub upgrade: Vec<Upgrade>,
     pub sticky: Option<StickyKey>,
     pub guard: Guard,
+    /// A canary with a share of the route has at least this part of that share of stable's usable endpoints; `None`: any
+    /// number will do.
+    pub capacity: Option<Weight>,
+    /// Never in a file: whose people a sticky key's are, while a release goes on and after it.
+    pub release: Option<Arc<str>>,
 }
 
 impl Route {
@@ -103,6 +109,7 @@ fn read(
     let upgrade = section.list("upgrade", 0..=1, accepted, upgrade).unwrap_or_default();
     let sticky = section.optional_section("sticky").and_then(sticky);
     let guard = guard::read(section.section("guard"));
+    let capacity = section.or("capacity", Some(Weight::HALF), capacity);
     section.finish();
     Some(Route {
         name: name?,
@@ -115,6 +122,8 @@ fn read(
         upgrade,
         sticky,
         guard,
+        capacity,
+        release: None,
     })
 }
 
@@ -138,6 +147,14 @@ fn service(section: &mut Section<'_>, upstreams: &Names) -> Option<Service> {
         section.clash("deny = true", (key, &value), "take one of them out: a denied request goes nowhere");
     }
     Some(Service::Deny)
+}
+
+/// A share, or `false`.
+fn capacity(value: &Value<'_>) -> Result<Option<Weight>, Wrong> {
+    match values::flag(value) {
+        Ok(false) => Ok(None),
+        _ => values::weight(value).map(|share| (!share.is_zero()).then_some(share)),
+    }
 }
 
 fn upgrade(value: &Value<'_>) -> Result<Upgrade, Wrong> {

@@ -2,6 +2,7 @@
 
 mod files;
 mod guard;
+mod plans;
 mod policy;
 mod random;
 mod routes;

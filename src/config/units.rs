@@ -5,6 +5,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// One whole, in parts per million.
 pub const WHOLE_PPM: u32 = 1_000_000;
 
@@ -12,7 +15,7 @@ pub const WHOLE_PPM: u32 = 1_000_000;
 const DECIMAL_CHARS_MAX: usize = 20;
 
 /// A canary's share of a route: 0 to 1 000 000 parts per million, written `"5%"` or `"0.25%"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Weight(u32);
 
 /// What every message about a weight says is accepted.
@@ -21,6 +24,7 @@ pub const WEIGHT_ACCEPTED: &str = "a share from \"0%\" to \"100%\" in steps of 0
 impl Weight {
     pub const ZERO: Self = Self(0);
     pub const WHOLE: Self = Self(WHOLE_PPM);
+    pub(super) const HALF: Self = Self(WHOLE_PPM / 2);
     pub(super) const FIFTH: Self = Self(WHOLE_PPM / 5);
 
     pub fn from_ppm(ppm: u32) -> Option<Self> {
@@ -55,6 +59,20 @@ impl Weight {
 
     pub fn ratio(self) -> f64 {
         f64::from(self.0) / f64::from(WHOLE_PPM)
+    }
+}
+
+/// As people write it.
+impl Serialize for Weight {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Weight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is not {WEIGHT_ACCEPTED}")))
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::command::{PullCord, Refusal, Reply};
+use super::clock::Stamp;
+use super::command::{PullCord, Refusal, Reply, SetWeight};
 use super::controller::Controller;
 use super::jobs::{Ask, Job, Raise, RouteRaise, Waiter, answer};
 use super::saving::Landed;
@@ -59,7 +60,7 @@ impl Controller {
             let refusal = Refusal::StoreDown(why.to_owned());
             return job.ask.refuse(refusal);
         }
-        let (Ask::Weight(_, reply) | Ask::Reset(_, reply) | Ask::StepUp(_, reply)) = job.ask else { return };
+        let Some(reply) = job.ask.into_reply() else { return };
         let change = Change { record: step.state.record.clone(), decision: Some(decision.clone()) };
         let raise = RouteRaise { state: step.state, decision, touched, reply };
         self.saving.start_raise(vec![change], Raise::Route(Box::new(raise)), self.clock.now_us());
@@ -95,16 +96,14 @@ impl Controller {
 
     /// Publishes first, then owes the record to the store.
     pub(super) fn lower(&mut self, lowered: Vec<(usize, RouteState, Decision)>) {
-        let mut shares = Vec::new();
-        let mut owed = Vec::new();
-        for (route, state, decision) in lowered {
-            if let Some(split) = self.routes.split_mut(route) {
-                split.follow(&decision, state.clone());
-                shares.push((route, split.shares()));
-            }
-            owed.push(Change { record: state.record, decision: Some(decision) });
-        }
-        self.publisher.update(shares);
+        let owed: Vec<_> = lowered
+            .iter()
+            .map(|(_, state, decision)| Change {
+                record: state.record.clone(),
+                decision: Some(decision.clone()),
+            })
+            .collect();
+        self.enter(lowered);
         for change in owed {
             if let Some(decision) = &change.decision {
                 self.note(decision);
@@ -146,11 +145,7 @@ impl Controller {
             }
             return answer(reply, Err(self.overtaken(route)));
         }
-        if let Some(split) = self.routes.split_mut(route) {
-            split.follow(&decision, state);
-            let shares = split.shares();
-            self.publisher.update(vec![(route, shares)]);
-        }
+        self.enter(vec![(route, state, decision.clone())]);
         self.note(&decision);
         answer(reply, self.view(route).ok_or(Refusal::Gone));
     }
@@ -161,12 +156,22 @@ impl Controller {
         match ask {
             Ask::Weight(request, _) => {
                 let route = self.find_split(&request.route)?;
-                let state = &self.routes.split(route).ok_or(Refusal::Gone)?.state;
-                if request.if_revision.is_some_and(|revision| revision != state.revision) {
-                    return Err(self.outdated(route));
-                }
-                Ok((route, state.set_weight(request, stamp)?))
+                self.check_revision(route, request.if_revision)?;
+                Ok((route, self.weight_step(route, request, stamp)?))
             }
+            Ask::Start(request, _) => self.start_step(request),
+            Ask::Steer(request, _) => {
+                let route = self.find_split(&request.route)?;
+                self.check_revision(route, request.if_revision)?;
+                let state = &self.routes.split(route).ok_or(Refusal::Gone)?.state;
+                Ok((route, state.steer_release(request, stamp)?))
+            }
+            Ask::RollBack(request, _) => {
+                let route = self.find_split(&request.route)?;
+                self.check_revision(route, request.if_revision)?;
+                Ok((route, self.roll_back_step(route, &request.by, &request.why)?))
+            }
+            Ask::Plan(wanted, _) => self.plan_step(wanted),
             Ask::Reset(request, _) => {
                 let route = self.find_split(&request.route)?;
                 let split = self.routes.split(route).ok_or(Refusal::Gone)?;
@@ -181,6 +186,26 @@ impl Controller {
                 Ok((route, split.step_up(&up.canary, stamp).ok_or(Refusal::Gone)?))
             }
             Ask::Reload(_) | Ask::LendStore(_) => Err(Refusal::Gone),
+        }
+    }
+
+    fn weight_step(&self, route: usize, request: &SetWeight, stamp: Stamp) -> Result<Step, Refusal> {
+        let state = &self.routes.split(route).ok_or(Refusal::Gone)?.state;
+        let step = state.set_weight(request, stamp)?;
+        let canary = state.canary_index(request.canary.as_ref())?;
+        let rises = request.weight > state.record.canaries[canary].aim;
+        let lacks = || self.lacks_capacity(route, &state.record, canary, request.weight);
+        match rises.then(lacks).flatten() {
+            Some(because) => Err(Refusal::NoCapacity { route: Arc::clone(&request.route), because }),
+            None => Ok(step),
+        }
+    }
+
+    pub(super) fn check_revision(&self, route: usize, wanted: Option<u64>) -> Result<(), Refusal> {
+        let state = &self.routes.split(route).ok_or(Refusal::Gone)?.state;
+        match wanted.is_none_or(|revision| revision == state.revision) {
+            true => Ok(()),
+            false => Err(self.outdated(route)),
         }
     }
 
@@ -219,7 +244,7 @@ impl Controller {
     }
 
     fn answer_when_stored(&mut self, ask: Ask, route: usize) {
-        if let Ask::Weight(_, reply) | Ask::Reset(_, reply) | Ask::StepUp(_, reply) = ask {
+        if let Some(reply) = ask.into_reply() {
             self.wait(Waiter::Route(Arc::clone(&self.routes.list[route].name), reply));
         }
     }
@@ -240,7 +265,7 @@ impl Controller {
     }
 
     fn reply_with(&self, ask: Ask, view: Option<RouteView>) {
-        if let Ask::Weight(_, reply) | Ask::Reset(_, reply) | Ask::StepUp(_, reply) = ask {
+        if let Some(reply) = ask.into_reply() {
             answer(reply, view.ok_or(Refusal::Gone));
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::explained::Explanation;
 use super::forecasts::AskForecast;
 use super::hand_over::HandOver;
-use super::view::{ForecastView, RouteView, UpstreamView};
+use super::view::{ForecastView, ReleaseView, RouteView, UpstreamView};
 use super::what_if::{WhatIf, WhatIfReport};
 use crate::config::Weight;
 use crate::store::record::{Cord, Decision, DecisionFilter};
@@ -27,6 +27,11 @@ pub enum Command {
     SetWeight(SetWeight, Reply<RouteView>),
     PullCord(PullCord, Reply<Vec<RouteView>>),
     ResetCord(ResetCord, Reply<RouteView>),
+    StartRelease(StartRelease, Reply<RouteView>),
+    SteerRelease(SteerRelease, Reply<RouteView>),
+    RollBack(RollBack, Reply<RouteView>),
+    /// Of a route, the one under way or last first.
+    Releases(Arc<str>, Reply<Vec<ReleaseView>>),
     Drill(StartDrill, Reply<RouteView>),
     EndDrill(Arc<str>, Reply<RouteView>),
     Decisions(DecisionFilter, Reply<Vec<Decision>>),
@@ -71,6 +76,48 @@ pub struct PullCord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResetCord {
     pub route: Arc<str>,
+    pub by: Arc<str>,
+    pub why: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartRelease {
+    pub route: Arc<str>,
+    pub plan: Arc<str>,
+    /// Which canary; may be left out where the route has one.
+    pub name: Option<Arc<str>>,
+    /// The upstream that plays the canary from now on; `None`: the one that does.
+    pub upstream: Option<Arc<str>>,
+    pub if_revision: Option<u64>,
+    pub by: Arc<str>,
+    pub why: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SteerRelease {
+    pub route: Arc<str>,
+    /// `None`: the one that is under way.
+    pub id: Option<Arc<str>>,
+    pub steering: Steering,
+    pub if_revision: Option<u64>,
+    pub by: Arc<str>,
+    pub why: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steering {
+    Hold,
+    Resume,
+    Approve,
+    Promote,
+    Abort,
+}
+
+/// Back to the stable version of before the last promotion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollBack {
+    pub route: Arc<str>,
+    pub if_revision: Option<u64>,
     pub by: Arc<str>,
     pub why: Arc<str>,
 }
@@ -131,6 +178,29 @@ pub enum Refusal {
     CordNotPulled {
         route: Arc<str>,
     },
+    /// A release is not in a state for it, or another one is in the way.
+    ReleaseConflict {
+        route: Arc<str>,
+        because: String,
+    },
+    /// `id` is `None`: the route never had one.
+    UnknownRelease {
+        route: Arc<str>,
+        id: Option<Arc<str>>,
+    },
+    UnknownPlan {
+        asked: Arc<str>,
+        known: Vec<Arc<str>>,
+    },
+    UnknownUpstream {
+        asked: Arc<str>,
+        known: Vec<Arc<str>>,
+    },
+    /// The canary has too few endpoints for the share.
+    NoCapacity {
+        route: Arc<str>,
+        because: String,
+    },
     /// A drill would show nothing, or could do harm.
     NoDrill {
         route: Arc<str>,
@@ -184,6 +254,22 @@ impl Handle {
 
     pub async fn reset_cord(&self, request: ResetCord) -> Result<RouteView, Refusal> {
         self.ask(|reply| Command::ResetCord(request, reply)).await
+    }
+
+    pub async fn start_release(&self, request: StartRelease) -> Result<RouteView, Refusal> {
+        self.ask(|reply| Command::StartRelease(request, reply)).await
+    }
+
+    pub async fn steer_release(&self, request: SteerRelease) -> Result<RouteView, Refusal> {
+        self.ask(|reply| Command::SteerRelease(request, reply)).await
+    }
+
+    pub async fn roll_back(&self, request: RollBack) -> Result<RouteView, Refusal> {
+        self.ask(|reply| Command::RollBack(request, reply)).await
+    }
+
+    pub async fn releases(&self, route: Arc<str>) -> Result<Vec<ReleaseView>, Refusal> {
+        self.ask(|reply| Command::Releases(route, reply)).await
     }
 
     pub async fn drill(&self, request: StartDrill) -> Result<RouteView, Refusal> {

@@ -255,6 +255,10 @@ impl Controller {
             Command::SetWeight(request, reply) => self.change(Ask::Weight(request, reply)),
             Command::PullCord(request, reply) => self.pull_cord(&request, reply),
             Command::ResetCord(request, reply) => self.change(Ask::Reset(request, reply)),
+            Command::StartRelease(request, reply) => self.change(Ask::Start(request, reply)),
+            Command::SteerRelease(request, reply) => self.change(Ask::Steer(request, reply)),
+            Command::RollBack(request, reply) => self.change(Ask::RollBack(request, reply)),
+            Command::Releases(route, reply) => self.read_releases(&route, reply),
             Command::Drill(request, reply) => self.start_drill(request, reply),
             Command::EndDrill(route, reply) => self.end_drill(&route, reply),
             Command::Decisions(filter, reply) => self.read_decisions(filter, reply),
@@ -272,12 +276,7 @@ impl Controller {
         if self.jobs.len() >= JOBS_MAX {
             return ask.refuse(Refusal::StoreDown(format!("{JOBS_MAX} changes wait already")));
         }
-        let route = match &ask {
-            Ask::Weight(request, _) => self.routes.find(&request.route),
-            Ask::Reset(request, _) => self.routes.find(&request.route),
-            Ask::StepUp(up, _) => self.routes.find(&up.route),
-            Ask::Reload(_) | Ask::LendStore(_) => None,
-        };
+        let route = ask.route().and_then(|route| self.routes.find(route));
         let touched = route.map_or(0, |route| self.routes.list[route].touched);
         self.jobs.push_back(Job { ask, touched });
     }

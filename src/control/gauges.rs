@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::controller::Controller;
+use super::releases::BY_PLAN;
 use super::routes::BackOff;
 use super::state::{BY_FILE, BY_IMMUNE, effective};
 use super::views::kind;
 use crate::immune::Guard;
 use crate::metrics::exposition::{CanaryGauges, DecisionCount, Gauges};
-use crate::store::record::{Action, Decision};
+use crate::metrics::releases::ReleaseGauges;
+use crate::store::record::{Action, Decision, RouteRecord};
 
 /// Decisions that have taken effect since the process started.
 #[derive(Default)]
@@ -24,10 +26,11 @@ enum ByClass {
     Immune,
     Person,
     File,
+    Plan,
 }
 
 /// Every combination that can occur, so that its series starts at 0.
-const CAN_OCCUR: [(Action, ByClass); 11] = [
+const CAN_OCCUR: [(Action, ByClass); 21] = [
     (Action::Weight, ByClass::Person),
     (Action::Weight, ByClass::File),
     (Action::BackOff, ByClass::Immune),
@@ -39,6 +42,16 @@ const CAN_OCCUR: [(Action, ByClass); 11] = [
     (Action::CordReset, ByClass::Person),
     (Action::Role, ByClass::Person),
     (Action::Role, ByClass::File),
+    (Action::ReleaseStart, ByClass::Person),
+    (Action::ReleaseStep, ByClass::Plan),
+    (Action::ReleaseHold, ByClass::Person),
+    (Action::ReleaseHold, ByClass::Plan),
+    (Action::ReleaseResume, ByClass::Person),
+    (Action::ReleaseApprove, ByClass::Person),
+    (Action::ReleasePromote, ByClass::Person),
+    (Action::ReleasePromote, ByClass::Plan),
+    (Action::ReleaseAbort, ByClass::Person),
+    (Action::RollBack, ByClass::Person),
 ];
 
 impl ByClass {
@@ -46,6 +59,7 @@ impl ByClass {
         match by {
             BY_IMMUNE => Self::Immune,
             BY_FILE => Self::File,
+            BY_PLAN => Self::Plan,
             _ => Self::Person,
         }
     }
@@ -55,6 +69,7 @@ impl ByClass {
             Self::Immune => "immune",
             Self::Person => "person",
             Self::File => "file",
+            Self::Plan => "plan",
         }
     }
 }
@@ -81,6 +96,15 @@ fn odds_log10(guard: &Guard) -> Vec<(String, f64)> {
     each.map(|(signal, odds)| (signal, odds.log10())).collect()
 }
 
+fn release(record: &RouteRecord) -> ReleaseGauges {
+    let release = record.release.as_ref();
+    ReleaseGauges {
+        route: Arc::clone(&record.route),
+        state: release.map(|release| release.state()),
+        step: release.filter(|release| release.is_running()).map_or(0, |release| release.step + 1),
+    }
+}
+
 impl Controller {
     pub(super) fn gauges(&self) -> Gauges {
         let mut gauges = Gauges {
@@ -99,6 +123,7 @@ impl Controller {
             if split.canaries.is_empty() {
                 continue;
             }
+            gauges.releases.push(release(record));
             gauges.decisions.extend(self.counts.rows(&route.name));
             gauges.self_tests.extend(split.self_test.as_ref().map(|test| test.gauges(&route.name)));
             if let Some(BackOff::Took { seconds }) = split.back_off {

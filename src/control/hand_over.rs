@@ -75,6 +75,9 @@ impl Controller {
         match command {
             Command::SetWeight(_, reply)
             | Command::ResetCord(_, reply)
+            | Command::StartRelease(_, reply)
+            | Command::SteerRelease(_, reply)
+            | Command::RollBack(_, reply)
             | Command::Drill(_, reply)
             | Command::EndDrill(_, reply) => answer(reply, Err(refusal)),
             Command::PullCord(_, reply) => answer(reply, Err(refusal)),

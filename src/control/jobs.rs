@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use super::command::{Refusal, ReloadReport, Reply, ResetCord, SetWeight};
+use super::command::{
+    Refusal, ReloadReport, Reply, ResetCord, RollBack, SetWeight, StartRelease, SteerRelease,
+};
 use super::reload::{Prepared, names_of};
 use super::state::RouteState;
 use super::view::RouteView;
+use crate::release::Move;
 use crate::store::record::Decision;
 
 /// Changes that wait for their turn. When full, further ones are refused with [`Refusal::StoreDown`].
@@ -23,6 +26,11 @@ pub(super) enum Ask {
     Reset(ResetCord, Reply<RouteView>),
     /// The immune system's own: nobody waits for the reply.
     StepUp(StepUp, Reply<RouteView>),
+    Start(StartRelease, Reply<RouteView>),
+    Steer(SteerRelease, Reply<RouteView>),
+    RollBack(RollBack, Reply<RouteView>),
+    /// The plan's own, likewise.
+    Plan(Box<PlanMove>, Reply<RouteView>),
     Reload(Reply<ReloadReport>),
     /// To close the store for a new process, when nothing is owed.
     LendStore(Reply<()>),
@@ -34,14 +42,51 @@ pub(super) struct StepUp {
     pub(super) canary: Arc<str>,
 }
 
+/// A move that a plan says is due.
+pub(super) struct PlanMove {
+    pub(super) route: Arc<str>,
+    pub(super) release: Arc<str>,
+    pub(super) next: Move,
+}
+
 impl Ask {
+    /// Whose route is changed; `None`: no single one.
+    pub(super) fn route(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Weight(request, _) => Some(&request.route),
+            Self::Reset(request, _) => Some(&request.route),
+            Self::StepUp(up, _) => Some(&up.route),
+            Self::Start(request, _) => Some(&request.route),
+            Self::Steer(request, _) => Some(&request.route),
+            Self::RollBack(request, _) => Some(&request.route),
+            Self::Plan(wanted, _) => Some(&wanted.route),
+            Self::Reload(_) | Self::LendStore(_) => None,
+        }
+    }
+
+    /// Who is shown the route when it is done.
+    pub(super) fn into_reply(self) -> Option<Reply<RouteView>> {
+        match self {
+            Self::Weight(_, reply)
+            | Self::Reset(_, reply)
+            | Self::StepUp(_, reply)
+            | Self::Start(_, reply)
+            | Self::Steer(_, reply)
+            | Self::RollBack(_, reply)
+            | Self::Plan(_, reply) => Some(reply),
+            Self::Reload(_) | Self::LendStore(_) => None,
+        }
+    }
+
     pub(super) fn refuse(self, refusal: Refusal) {
         match self {
-            Self::Weight(_, reply) | Self::Reset(_, reply) | Self::StepUp(_, reply) => {
-                answer(reply, Err(refusal));
-            }
             Self::Reload(reply) => answer(reply, Err(refusal)),
             Self::LendStore(reply) => answer(reply, Err(refusal)),
+            other => {
+                if let Some(reply) = other.into_reply() {
+                    answer(reply, Err(refusal));
+                }
+            }
         }
     }
 }

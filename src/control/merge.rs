@@ -8,11 +8,13 @@
 use std::sync::Arc;
 
 use super::clock::Stamp;
+use super::releases::{hold_release, running};
 use super::state::{
     BY_FILE, Change, aim_sum_ppm, canary_decision, decision, effective, route_decision, weight_decision,
 };
 use crate::config::units::WHOLE_PPM;
 use crate::config::{self, Service, Weight};
+use crate::release::{End, Ended};
 use crate::store::record::{Action, CanaryRecord, Decision, Role, RouteRecord};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +46,8 @@ pub fn merge(
         stable: stable_role,
         canaries: canaries.iter().map(|canary| merge_canary(old(&canary.name), canary, around)).collect(),
         cord: before.and_then(|record| record.cord.clone()),
+        previous_stable: before.and_then(|record| record.previous_stable.clone()),
+        release: before.and_then(|record| record.release.clone()),
     };
     let sum_ppm = aim_sum_ppm(&record.canaries);
     if sum_ppm > u64::from(WHOLE_PPM) {
@@ -56,9 +60,41 @@ pub fn merge(
             canary.aim = canary.file_aim;
         }
     }
+    if let Some(before) = before {
+        follow_file(before, &mut record, around);
+    }
     let decisions = decisions(before, &record, around);
     notes.extend(decisions.iter().map(note));
     Some(Merged { record, decisions, notes })
+}
+
+/// A release whose aim the file moves holds; one whose roles it gives away is over.
+fn follow_file(before: &RouteRecord, record: &mut RouteRecord, around: &Surroundings<'_>) {
+    let by: Arc<str> = Arc::from(BY_FILE);
+    if before.stable.upstream != record.stable.upstream {
+        record.previous_stable = None;
+    }
+    let Some(release) = running(record).cloned() else { return };
+    let canary =
+        |record: &RouteRecord| record.canaries.iter().find(|canary| canary.name == release.canary).cloned();
+    let stamp = (around.stamp)();
+    let over = |why: &str| {
+        let ended = Ended { how: End::Aborted, by: Arc::clone(&by), why: why.into(), at_ms: stamp.at_ms };
+        Some(release.ended(ended))
+    };
+    match (canary(before), canary(record)) {
+        (_, None) => record.release = over("the file no longer declares its canary"),
+        (Some(was), Some(now)) if was.role.upstream != now.role.upstream => {
+            record.release = over("the file says that another upstream is the canary");
+        }
+        _ if before.stable.upstream != record.stable.upstream => {
+            record.release = over("the file says that another upstream is stable");
+        }
+        (Some(was), Some(now)) if was.aim != now.aim => {
+            hold_release(record, (&by, format!("the file says {}", now.aim)), stamp.at_ms);
+        }
+        _ => {}
+    }
 }
 
 fn merge_canary(

@@ -34,12 +34,14 @@ mod memory;
 mod publish;
 mod queries;
 mod recorder;
+mod releases;
 mod reload;
 #[cfg(test)]
 mod rig;
 mod routes;
 mod saving;
 mod self_test;
+mod steering;
 #[cfg(test)]
 mod testing;
 mod ticks;

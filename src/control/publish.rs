@@ -55,6 +55,12 @@ impl Publisher {
         self.publish_whole();
     }
 
+    /// Other roles, on the same endpoints.
+    pub(super) fn retable(&mut self, table: Arc<Table>, shares: Vec<Vec<Share>>) {
+        let usable = self.usable.clone();
+        self.replace(table, shares, usable);
+    }
+
     /// After a change of weights, ceilings or cords. One route costs one route; several are published as one
     /// whole, so that a cord pulled on all of them takes hold on all of them at once.
     pub(super) fn update(&mut self, changes: Vec<(usize, Vec<Share>)>) {

@@ -143,13 +143,14 @@ fn first_revision(clock: &Clock) -> u64 {
     clock.unix_ms().unsigned_abs()
 }
 
-fn with_live_roles(config: &Config, states: &[Option<RouteState>]) -> Config {
+pub(super) fn with_live_roles(config: &Config, states: &[Option<RouteState>]) -> Config {
     let mut patched = config.clone();
     for (route, state) in patched.routes.iter_mut().zip(states) {
         let (Service::Split { stable, canaries }, Some(state)) = (&mut route.service, state) else {
             continue;
         };
         *stable = Arc::clone(&state.record.stable.upstream);
+        route.release = state.record.release.as_ref().map(|release| Arc::clone(&release.id));
         for (canary, live) in canaries.iter_mut().zip(&state.record.canaries) {
             canary.upstream = Arc::clone(&live.role.upstream);
         }

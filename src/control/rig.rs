@@ -42,6 +42,8 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         listeners: Vec::new(),
         upstreams: upstreams.into_iter().zip(9_001..).map(|(name, port)| upstream(name, port)).collect(),
         routes,
+        plans: Vec::new(),
+        freezes: Vec::new(),
     }
 }
 

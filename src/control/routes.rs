@@ -14,7 +14,7 @@ use super::self_test::SelfTesting;
 use super::state::{RouteState, effective};
 use super::watched::{CanaryLive, Watched};
 use crate::config::{self, Config, Service, Weight};
-use crate::immune::Pace;
+use crate::immune::{Guard, Pace};
 use crate::metrics::slots::Slots;
 use crate::metrics::{Shards, SlotId};
 use crate::routing::Share;
@@ -179,6 +179,29 @@ impl Routes {
         self.index = self.list.iter().enumerate().map(|(at, route)| (Arc::clone(&route.name), at)).collect();
         let has_canary = |at: &usize| self.split(*at).is_some_and(|split| !split.canaries.is_empty());
         self.judged = (0..self.list.len()).filter(has_canary).collect();
+    }
+}
+
+impl Routes {
+    /// Other upstreams play the parts of one route. What is remembered of another stable version is forgotten.
+    pub(super) fn recast(
+        &mut self,
+        route: usize,
+        file: &config::Route,
+        state: RouteState,
+        slots: &mut Slots,
+        shards: &Shards,
+    ) {
+        let Some(live) = self.list.get_mut(route) else { return };
+        let before = live.split.take();
+        let was = before.as_ref().map(|split| Arc::clone(&split.state.record.stable.upstream));
+        let is_another = was.is_some_and(|was| was != state.record.stable.upstream);
+        live.split = SplitLive::of(file, state, before, slots, shards);
+        for canary in live.split.iter_mut().filter(|_| is_another).flat_map(|split| &mut split.canaries) {
+            let fresh = Guard::new(canary.guard.judge());
+            canary.guard.replace(fresh);
+            canary.restart();
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::clock::Stamp;
 use super::command::{Refusal, SetWeight};
+use super::releases::{back_off_release, hold_release, running};
 use crate::config::Weight;
 use crate::config::units::WHOLE_PPM;
 use crate::routing::Share;
@@ -104,6 +105,10 @@ impl RouteState {
         }
         let mut after = self.record.clone();
         after.canaries[index].aim = request.weight;
+        if running(&after).is_some_and(|release| release.canary == after.canaries[index].name) {
+            let why = format!("the weight was set to {} by {}: {}", request.weight, request.by, request.why);
+            hold_release(&mut after, (&request.by, why), stamp.at_ms);
+        }
         let sum_ppm = aim_sum_ppm(&after.canaries);
         if sum_ppm > u64::from(WHOLE_PPM) && request.weight > before.aim {
             return Err(Refusal::TooMuch { sum_ppm });
@@ -120,6 +125,7 @@ impl RouteState {
         }
         let mut after = self.record.clone();
         after.cord = Some(cord(by, why, &stamp));
+        back_off_release(&mut after, (by, why), &stamp);
         let change = Change { action: Action::CordPull, by, why };
         let decision = route_decision(&self.record, &after, change, stamp);
         self.step(after, decision)
@@ -157,6 +163,7 @@ impl RouteState {
         if after.cord.is_none() {
             after.cord = Some(cord(&by, why, &stamp));
         }
+        back_off_release(&mut after, (&by, why), &stamp);
         let change = Change { action: Action::BackOff, by: &by, why };
         let mut decision = canary_decision(&self.record, &after, canary, change, stamp);
         decision.evidence = Some(evidence);

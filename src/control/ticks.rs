@@ -52,6 +52,7 @@ impl Controller {
             }
         }
         self.climb(now_us);
+        self.drive_releases();
         self.take_evidence();
         self.keep_up(now_us);
         self.windows.tick(now_us, &self.shards);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::Weight;
 use crate::immune::forecast::{Forecast, Traffic, Untold, WeightNeeded};
+pub use crate::release::{End, Ended, Held, Phase, Release, Waiting};
 use crate::store::record::{Cord, DecisionId};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,17 @@ pub struct RouteView {
     pub self_test: Option<SelfTestView>,
     /// The last one since the process started, also when it is over.
     pub drill: Option<DrillView>,
+    /// The one under way, or the last one.
+    pub release: Option<ReleaseView>,
+    /// To roll back to.
+    pub previous_stable: Option<Arc<str>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReleaseView {
+    pub release: Release,
+    /// `None`: it is one of before.
+    pub waiting: Option<Waiting>,
 }
 
 /// A canary that fails on purpose.

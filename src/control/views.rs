@@ -41,6 +41,8 @@ impl Controller {
                 canaries,
                 self_test: None,
                 drill: None,
+                release: None,
+                previous_stable: None,
             });
         };
         Some(RouteView {
@@ -53,6 +55,8 @@ impl Controller {
             canaries: self.canary_views(split),
             self_test: split.self_test.as_ref().map(SelfTesting::view),
             drill: split.drill_view(),
+            release: self.release_view(route, split),
+            previous_stable: split.state.record.previous_stable.clone(),
         })
     }
 

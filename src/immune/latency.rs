@@ -105,7 +105,7 @@ impl LatencyMemory {
         found.clear();
         found.resize(quantiles.len(), None);
         let known = &self.counts[self.low.min(self.high)..self.high];
-        let total: f64 = known.iter().sum();
+        let total = sum(known);
         let (mut bucket, mut tail) = (self.high, 0.0);
         for (mark, quantile) in found.iter_mut().zip(quantiles).rev() {
             let beyond = (1.0 - quantile) * total;
@@ -118,6 +118,14 @@ impl LatencyMemory {
             }
         }
     }
+}
+
+/// In four lanes: one addition need not wait for the one before. A tick of a thousand canaries takes 0.4 ms less of 5.8
+/// (benches/tick.rs, 2026-11-28).
+fn sum(counts: &[f64]) -> f64 {
+    let (fours, rest) = counts.as_chunks::<4>();
+    let lanes = fours.iter().fold([0.0; 4], |sums, four| std::array::from_fn(|lane| sums[lane] + four[lane]));
+    lanes.iter().chain(rest).sum()
 }
 
 /// Sparse: most buckets are empty.

@@ -12,6 +12,7 @@ use prometheus::proto::{
 };
 
 use super::load::{self, LoadGauges};
+use super::releases::{self, ReleaseGauges};
 use super::self_test::{self, SelfTestGauges, SplitGauges};
 use super::shard::{self, CODE_SLOTS, Counter, DURATION_BOUNDS_US, Refused};
 use super::slots::SlotName;
@@ -38,6 +39,7 @@ pub struct Gauges {
     pub tls: TlsGauges,
     pub self_tests: Vec<SelfTestGauges>,
     pub splits: Vec<SplitGauges>,
+    pub releases: Vec<ReleaseGauges>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +78,7 @@ pub fn render(slots: &[(SlotId, SlotName)], shards: &Shards, gauges: &Gauges) ->
     let mut families = of_slots(slots, shards);
     families.extend(of_control(gauges));
     families.extend(self_test::families(&gauges.self_tests, &gauges.splits));
+    families.extend(releases::families(&gauges.releases));
     families.extend(of_workers(shards));
     families.extend(of_spans(shards));
     families.extend(upstream_families::families(&gauges.upstreams));

@@ -10,6 +10,7 @@ pub mod histogram;
 pub mod judged;
 pub mod load;
 pub mod outcome;
+pub mod releases;
 pub mod self_test;
 pub mod shard;
 pub mod slots;

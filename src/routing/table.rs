@@ -286,7 +286,10 @@ fn entry(
             variants,
             overrides: overrides::rules(canaries),
             sticky: route.sticky.clone(),
-            salt: sticky::salt(&name, canaries.iter().map(|canary| &*canary.upstream)),
+            salt: sticky::salt(
+                &name,
+                canaries.iter().map(|canary| &*canary.upstream).chain(route.release.as_deref()),
+            ),
             websocket: route.upgrade.contains(&Upgrade::Websocket),
             rescue: route.guard.rescue,
             verdict_timeout_ms: whole_ms(route.guard.verdict_timeout),

@@ -26,6 +26,8 @@ pub(super) fn route(name: &str) -> Route {
         upgrade: Vec::new(),
         sticky: None,
         guard: Guard::default(),
+        capacity: None,
+        release: None,
     }
 }
 
@@ -62,6 +64,8 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
             upstream("v4", &[9_004, 9_005]),
         ],
         routes,
+        plans: Vec::new(),
+        freezes: Vec::new(),
     }
 }
 

@@ -13,6 +13,7 @@ mod evidence;
 mod file;
 mod held;
 pub mod record;
+mod releases;
 mod rows;
 mod sqlite;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use std::sync::mpsc::{self, SyncSender, TrySendError};
 use tokio::sync::oneshot;
 
 use crate::config::{self, EvidenceKept};
+use crate::release::Release;
 use held::Held;
 use record::{Change, Decision, DecisionFilter, Evidence, EvidenceFilter, EvidencePage, RouteRecord};
 use sqlite::Database;
@@ -99,6 +101,11 @@ impl Store {
     /// Of each canary the newest piece, if it ended no earlier than `since_ms`.
     pub async fn newest_evidence(&self, since_ms: i64) -> Result<Vec<Evidence>, StoreError> {
         self.ask(|reply| Request::NewestEvidence(since_ms, reply)).await
+    }
+
+    /// Of a route the last ones, newest first.
+    pub async fn releases(&self, route: Arc<str>) -> Result<Vec<Release>, StoreError> {
+        self.ask(|reply| Request::Releases(route, reply)).await
     }
 
     /// Closes the file, with its log written back, so that another process can open it; all that was asked before

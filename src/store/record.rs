@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::config::Weight;
+use crate::release::Release;
 
 /// The live state of one route: one unit of saving and loading.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,10 @@ pub struct RouteRecord {
     pub stable: Role,
     pub canaries: Vec<CanaryRecord>,
     pub cord: Option<Cord>,
+    /// The upstream that was stable before the last promotion; `None`: there is nothing to roll back to.
+    pub previous_stable: Option<Arc<str>>,
+    /// The last one, also when it has ended.
+    pub release: Option<Release>,
 }
 
 /// Which upstream plays a part: what the file last said, and what is true now.
@@ -94,10 +99,21 @@ pub enum Action {
     SelfTest,
     /// A person had a canary fail on purpose.
     Drill,
+    ReleaseStart,
+    /// The plan raised the aim.
+    ReleaseStep,
+    ReleaseHold,
+    ReleaseResume,
+    ReleaseApprove,
+    /// The canary became stable, or a person wants it to.
+    ReleasePromote,
+    ReleaseAbort,
+    /// The stable version of before is stable again.
+    RollBack,
 }
 
 impl Action {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 17] = [
         Self::Weight,
         Self::BackOff,
         Self::Raise,
@@ -107,6 +123,14 @@ impl Action {
         Self::Role,
         Self::SelfTest,
         Self::Drill,
+        Self::ReleaseStart,
+        Self::ReleaseStep,
+        Self::ReleaseHold,
+        Self::ReleaseResume,
+        Self::ReleaseApprove,
+        Self::ReleasePromote,
+        Self::ReleaseAbort,
+        Self::RollBack,
     ];
 
     pub fn label(self) -> &'static str {
@@ -120,6 +144,14 @@ impl Action {
             Self::Role => "role",
             Self::SelfTest => "self_test",
             Self::Drill => "drill",
+            Self::ReleaseStart => "release_start",
+            Self::ReleaseStep => "release_step",
+            Self::ReleaseHold => "release_hold",
+            Self::ReleaseResume => "release_resume",
+            Self::ReleaseApprove => "release_approve",
+            Self::ReleasePromote => "release_promote",
+            Self::ReleaseAbort => "release_abort",
+            Self::RollBack => "roll_back",
         }
     }
 

@@ -12,14 +12,22 @@ use rusqlite::types::ValueRef;
 use super::StoreError;
 use super::record::{Action, CanaryRecord, Cord, Decision, Evidence, Role, RouteRecord, Strikes};
 use crate::config::Weight;
+use crate::release::Release;
 
-/// Without its canaries and cord, which are rows of their own.
+/// Without its canaries, cord and release, which are rows of their own.
 pub(super) fn route(fields: &Fields<'_>) -> Result<RouteRecord, StoreError> {
     let stable = Role {
         file_upstream: fields.text("stable_file_upstream")?,
         upstream: fields.text("stable_upstream")?,
     };
-    Ok(RouteRecord { route: fields.text("route")?, stable, canaries: Vec::new(), cord: None })
+    Ok(RouteRecord {
+        route: fields.text("route")?,
+        stable,
+        canaries: Vec::new(),
+        cord: None,
+        previous_stable: fields.text_or_null("previous_stable")?,
+        release: None,
+    })
 }
 
 pub(super) fn canary(fields: &Fields<'_>) -> Result<CanaryRecord, StoreError> {
@@ -53,6 +61,11 @@ pub(super) fn cord(fields: &Fields<'_>) -> Result<Cord, StoreError> {
         at_ms: fields.integer("at_ms")?,
         decision: fields.text("decision")?,
     })
+}
+
+pub(super) fn release(fields: &Fields<'_>) -> Result<Release, StoreError> {
+    let text = fields.text("body")?;
+    serde_json::from_str(&text).map_err(|error| fields.corrupt("body", &error.to_string(), "a release"))
 }
 
 pub(super) fn decision(fields: &Fields<'_>) -> Result<Decision, StoreError> {

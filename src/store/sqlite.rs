@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, Transaction, Tra
 use super::StoreError;
 use super::file::{self, Claim};
 use super::record::{Change, Decision, DecisionFilter, RouteRecord};
+use super::releases;
 use super::rows::{self, Fields};
 use crate::config;
 
@@ -25,7 +26,7 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const APPLICATION_ID: i64 = 0x416e_646e;
 
 /// Each is run once, in one transaction with the new `user_version`. Append; never change one that was released.
-const MIGRATIONS: [&str; 3] = [FIRST, STRIKES, super::evidence::MIGRATION];
+const MIGRATIONS: [&str; 4] = [FIRST, STRIKES, super::evidence::MIGRATION, super::releases::MIGRATION];
 
 const FIRST: &str = "
 CREATE TABLE route (
@@ -86,7 +87,7 @@ ALTER TABLE canary ADD COLUMN strikes_since_ms INTEGER -- when the ceiling moved
     CHECK ((strikes_since_ms IS NULL) = (strikes = 0));
 ";
 
-const SAVE_ROUTE: &str = "INSERT INTO route VALUES (?1, ?2, ?3)";
+const SAVE_ROUTE: &str = "INSERT INTO route VALUES (?1, ?2, ?3, ?4)";
 const SAVE_CANARY: &str = "INSERT INTO canary VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const SAVE_CORD: &str = "INSERT INTO cord VALUES (?1, ?2, ?3, ?4, ?5)";
 const SAVE_DECISION: &str = "
@@ -265,6 +266,7 @@ impl Database {
             record.canaries = self.read("canary", canaries, &[name], rows::canary)?;
             record.cord =
                 self.read("cord", "SELECT * FROM cord WHERE route = ?1", &[name], rows::cord)?.pop();
+            record.release = self.releases(&record.route, 1)?.pop();
         }
         Ok(routes)
     }
@@ -315,7 +317,8 @@ fn replace_route(transaction: &Transaction<'_>, record: &RouteRecord) -> rusqlit
     transaction.prepare_cached(SAVE_ROUTE)?.execute(params![
         route,
         &*record.stable.file_upstream,
-        &*record.stable.upstream
+        &*record.stable.upstream,
+        record.previous_stable.as_deref()
     ])?;
     for (canary, position) in record.canaries.iter().zip(0_i64..) {
         transaction.prepare_cached(SAVE_CANARY)?.execute(params![
@@ -335,7 +338,10 @@ fn replace_route(transaction: &Transaction<'_>, record: &RouteRecord) -> rusqlit
         let values = params![route, &*cord.by, &*cord.why, cord.at_ms, &*cord.decision];
         transaction.prepare_cached(SAVE_CORD)?.execute(values)?;
     }
-    Ok(())
+    match &record.release {
+        Some(release) => releases::save(transaction, route, release),
+        None => Ok(()),
+    }
 }
 
 fn append_decision(transaction: &Transaction<'_>, decision: &Decision) -> rusqlite::Result<()> {

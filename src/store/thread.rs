@@ -14,7 +14,9 @@ use tracing::warn;
 use super::StoreError;
 use super::held::Held;
 use super::record::{Change, Decision, DecisionFilter, Evidence, EvidenceFilter, EvidencePage};
+use super::releases::RELEASES_MAX;
 use crate::config::EvidenceKept;
+use crate::release::Release;
 
 /// Requests waiting for the disk. When full, callers get [`super::BusyCause::QueueFull`] instead of a place.
 pub const STORE_QUEUE_MAX: usize = 256;
@@ -26,6 +28,7 @@ pub(super) enum Request {
     Append(Vec<Arc<Evidence>>, EvidenceKept, i64, Reply<()>),
     Evidence(EvidenceFilter, Reply<EvidencePage>),
     NewestEvidence(i64, Reply<Vec<Evidence>>),
+    Releases(Arc<str>, Reply<Vec<Release>>),
     Lend(Reply<()>),
     TakeBack(Reply<()>),
     /// Not a tokio channel: who closes may stand outside any runtime, or inside one, and must not panic there.
@@ -62,6 +65,9 @@ fn serve(mut held: Held, requests: &Receiver<Request>) {
             }
             Request::NewestEvidence(since_ms, reply) => {
                 drop(reply.send(held.open().and_then(|database| database.newest_evidence(since_ms))));
+            }
+            Request::Releases(route, reply) => {
+                drop(reply.send(held.open().and_then(|database| database.releases(&route, RELEASES_MAX))));
             }
             Request::Lend(reply) => drop(reply.send(held.lend())),
             Request::TakeBack(reply) => drop(reply.send(held.take_back())),

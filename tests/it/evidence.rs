@@ -262,3 +262,32 @@ fn many_users_who_fail_are_evidence() {
         (!andon.shop()["cord"].is_null()).then_some(())
     });
 }
+
+/// Every tenth user fails, whichever variant has them.
+fn fails_some(name: &'static str) -> Server {
+    Server::start(move |request| {
+        let fails = request.field("x-user").is_some_and(|user| user.ends_with('7'));
+        reply(if fails { 500 } else { 200 }, name)
+    })
+}
+
+/// By its requests stable would fail 1% and the canary 10%: the canary would be gone within two seconds of this.
+#[test]
+fn a_crawler_that_never_fails_does_not_make_the_other_variant_look_bad() {
+    let (stable, canary) = (fails_some("stable"), fails_some("canary"));
+    let andon = Andon::start(&split(stable.address, canary.address, "50%", STICKY));
+    let mut wire = andon.connect();
+    let crawlers = (0..20).map(|number| format!("crawler-{number}-of-many"));
+    let crawler =
+        { crawlers }.find(|user| ask_as(&mut wire, user).text() == "stable").expect("half of them are there");
+    let mut others = (0..).map(|number| format!("user-{number}"));
+    let failed = [("variant", "canary"), ("outcome", "server_error")];
+    wait::until("the canary has failed often enough for a verdict", || {
+        for _ in 0..5 {
+            (0..20).for_each(|_| assert_eq!(ask_as(&mut wire, &crawler).text(), "stable"));
+            (0..2).for_each(|_| drop(ask_as(&mut wire, &others.next().expect("no end"))));
+        }
+        (andon.metric("andon_outcomes_total", &failed) >= 40.0).then_some(())
+    });
+    assert!(andon.shop()["cord"].is_null(), "{}", andon.shop());
+}

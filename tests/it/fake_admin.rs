@@ -79,6 +79,10 @@ async fn control(mut commands: mpsc::Receiver<Command>) {
             Command::SetWeight(asked, reply) => reply.send(set_weight(&asked)).is_ok(),
             Command::PullCord(asked, reply) => reply.send(pull(&asked)).is_ok(),
             Command::ResetCord(asked, reply) => reply.send(reset(&asked.route)).is_ok(),
+            Command::StartRelease(_, reply)
+            | Command::SteerRelease(_, reply)
+            | Command::RollBack(_, reply) => reply.send(Err(Refusal::Gone)).is_ok(),
+            Command::Releases(_, reply) => reply.send(Ok(Vec::new())).is_ok(),
             Command::Drill(StartDrill { route: name, .. }, reply) | Command::EndDrill(name, reply) => {
                 reply.send(route(&name)).is_ok()
             }
@@ -229,6 +233,8 @@ fn routes() -> Vec<RouteView> {
         canaries,
         self_test: None,
         drill: None,
+        release: None,
+        previous_stable: None,
     };
     let mut held = canary("canary");
     held.effective = Weight::ZERO;

@@ -62,6 +62,8 @@ mod life;
 mod limits;
 #[cfg(test)]
 mod metrics;
+#[cfg(test)]
+mod openapi;
 #[cfg(all(test, feature = "otlp"))]
 mod otlp;
 #[cfg(test)]
@@ -70,6 +72,8 @@ mod pooling;
 mod recall;
 #[cfg(test)]
 mod regressions;
+#[cfg(test)]
+mod release;
 #[cfg(test)]
 mod rescue;
 #[cfg(test)]

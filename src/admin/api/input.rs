@@ -25,12 +25,12 @@ const WHY_CHARS_MAX: usize = 1_000;
 const BY_CHARS_MAX: usize = 128;
 const WHY_ACCEPTED: &str = "the reason in one line of 1 to 1000 visible characters";
 const BY_ACCEPTED: &str =
-    "who asks in one line of 1 to 128 visible characters, and not as the immune system or the file";
+    "who asks in one line of 1 to 128 visible characters, and not as the immune system, the file or a plan";
 
 /// Who asks, where the request does not say it.
 const BY_DEFAULT: &str = "local";
 /// The signatures of what is not a person.
-const BY_RESERVED: [&str; 2] = ["immune system", "file"];
+const BY_RESERVED: [&str; 3] = ["immune system", "file", "plan"];
 
 /// The one name in the path: `{route}` or `{id}`, with its percent escapes undone.
 pub(super) struct Name(pub(super) Arc<str>);

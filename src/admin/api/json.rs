@@ -7,9 +7,13 @@
 
 mod drill;
 mod forecast;
+mod release;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use release::{EndedJson, HeldJson, PlanStepJson, ReleaseJson, ReleasesJson};
 
 pub use forecast::{ForecastJson, HarmJson, SmallestSeenJson, SpreadJson, WeightNeededJson};
 
@@ -23,12 +27,12 @@ use crate::store::record::{Cord, Decision};
 
 pub use drill::DrillJson;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RoutesJson {
     pub routes: Vec<RouteJson>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RouteJson {
     pub name: String,
     pub revision: u64,
@@ -40,9 +44,15 @@ pub struct RouteJson {
     pub canaries: Vec<CanaryJson>,
     pub self_test: Option<SelfTestJson>,
     pub drill: Option<DrillJson>,
+    /// The one under way, or the last one.
+    #[serde(default)]
+    pub release: Option<ReleaseJson>,
+    /// The upstream to roll back to.
+    #[serde(default)]
+    pub previous_stable: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SelfTestJson {
     pub alarm: bool,
     /// What was found.
@@ -54,7 +64,7 @@ pub struct SelfTestJson {
     pub odds_log10: Option<f64>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CordJson {
     pub by: String,
     pub why: String,
@@ -63,7 +73,7 @@ pub struct CordJson {
     pub decision: String,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StableJson {
     pub upstream: String,
     pub effective: String,
@@ -71,7 +81,7 @@ pub struct StableJson {
     pub window: WindowJson,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CanaryJson {
     pub name: String,
     pub upstream: String,
@@ -91,7 +101,7 @@ pub struct CanaryJson {
     pub lots: Option<LotsJson>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LotsJson {
     pub drawn: u64,
     pub expected: f64,
@@ -102,7 +112,7 @@ pub struct LotsJson {
     pub unjudged_mismatch: bool,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BackOffJson {
     pub strikes: u32,
     pub strikes_max: Option<u32>,
@@ -111,7 +121,7 @@ pub struct BackOffJson {
     pub sentence: String,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VerdictJson {
     pub verdict: String,
     pub reason: String,
@@ -128,14 +138,14 @@ pub struct VerdictJson {
     pub compared_with: String,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SignalJson {
     pub signal: String,
     pub odds: Option<f64>,
     pub odds_log10: Option<f64>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WindowJson {
     pub seconds: f64,
     pub requests: u64,
@@ -148,14 +158,14 @@ pub struct WindowJson {
     pub p99_seconds: Option<f64>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionsJson {
     pub decisions: Vec<DecisionJson>,
     /// What `before` is for the next page; `null` where this page was not full, so there is none.
     pub next: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionJson {
     pub id: String,
     pub at: Option<String>,
@@ -172,7 +182,7 @@ pub struct DecisionJson {
     pub evidence: Option<serde_json::Value>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ReloadJson {
     pub generation: u64,
     pub changed: bool,
@@ -203,6 +213,8 @@ impl From<&RouteView> for RouteJson {
             canaries: view.canaries.iter().map(CanaryJson::from).collect(),
             self_test: view.self_test.as_ref().map(SelfTestJson::from),
             drill: view.drill.as_ref().map(DrillJson::from),
+            release: view.release.as_ref().map(ReleaseJson::from),
+            previous_stable: view.previous_stable.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -9,8 +9,9 @@ mod input;
 pub mod json;
 mod precondition;
 pub mod record_json;
+mod releases;
 mod routes;
-mod upstreams;
+pub(super) mod upstreams;
 mod weight;
 mod what_if;
 
@@ -30,6 +31,10 @@ pub(super) fn router() -> Router<Face> {
         .route("/routes/{route}/cord", post(cord::pull).delete(cord::reset))
         .route("/routes/{route}/forecast", get(forecast::of_route))
         .route("/routes/{route}/drill", post(drill::start).delete(drill::end))
+        .route("/routes/{route}/releases", get(releases::list).post(releases::start))
+        .route("/routes/{route}/releases/{id}", get(releases::one))
+        .route("/routes/{route}/releases/{id}/{verb}", post(releases::steer))
+        .route("/routes/{route}/rollback", post(releases::roll_back))
         .route("/cord", post(cord::pull_all))
         .route("/upstreams", get(upstreams::list))
         .route("/decisions", get(decisions::list))
@@ -37,6 +42,11 @@ pub(super) fn router() -> Router<Face> {
         .route("/decisions/{id}/evidence", get(decisions::evidence))
         .route("/what-if", post(what_if::ask))
         .route("/config/reload", post(config::reload))
+        .route("/openapi.json", get(openapi))
+}
+
+async fn openapi() -> Response {
+    answer(&super::openapi::document())
 }
 
 /// The answer 200. Ends in a newline, for those who read it in a terminal.

@@ -1,13 +1,14 @@
 //! The shapes of what is judged again: a decision with the ticks before it, and what other numbers would have done.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::json::{DecisionJson, finite, timestamp};
+use super::json::{DecisionJson, SignalJson, finite, timestamp};
 use crate::control::explained::{Explanation, TickView};
 use crate::control::what_if::{Judged, ReleaseView, WhatIfReport};
 use crate::store::record::Decision;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct EvidenceJson {
     pub decision: DecisionJson,
     /// Whether the record, judged again, says the same to the last bit; `null`: it cannot be judged again.
@@ -18,7 +19,7 @@ pub struct EvidenceJson {
     pub ticks: Vec<TickJson>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TickJson {
     /// When it was over.
     pub at: Option<String>,
@@ -33,29 +34,22 @@ pub struct TickJson {
     pub decided: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SeenJson {
     pub requests: u64,
     pub failed: u64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SignalJson {
-    pub signal: String,
-    pub odds: Option<f64>,
-    pub odds_log10: Option<f64>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MarkJson {
     pub quantile: f64,
     pub stable_slow_seconds: f64,
     pub canary_slow_seconds: f64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WhatIfJson {
-    pub releases: Vec<ReleaseJson>,
+    pub releases: Vec<JudgedReleaseJson>,
     pub segments: u64,
     /// Damaged, or of another version of andon.
     pub unreadable: u64,
@@ -63,8 +57,8 @@ pub struct WhatIfJson {
     pub truncated: bool,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ReleaseJson {
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct JudgedReleaseJson {
     pub route: String,
     pub canary: String,
     pub upstream: String,
@@ -84,7 +78,7 @@ pub struct ReleaseJson {
     pub sooner_seconds: Option<f64>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct JudgedJson {
     pub at: Option<String>,
     pub at_ms: i64,
@@ -136,7 +130,7 @@ impl From<&TickView> for TickJson {
 impl From<&WhatIfReport> for WhatIfJson {
     fn from(report: &WhatIfReport) -> Self {
         Self {
-            releases: report.releases.iter().map(ReleaseJson::from).collect(),
+            releases: report.releases.iter().map(JudgedReleaseJson::from).collect(),
             segments: report.segments,
             unreadable: report.unreadable,
             truncated: report.truncated,
@@ -144,7 +138,7 @@ impl From<&WhatIfReport> for WhatIfJson {
     }
 }
 
-impl From<&ReleaseView> for ReleaseJson {
+impl From<&ReleaseView> for JudgedReleaseJson {
     fn from(view: &ReleaseView) -> Self {
         let sooner_ms = match (&view.was, &view.would) {
             (Some(was), Some(would)) => Some(was.at_ms.saturating_sub(would.at_ms)),

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::Face;
@@ -9,13 +10,13 @@ use super::super::problem::Problem;
 use super::answer;
 use crate::control::view::{EndpointView, UpstreamView};
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct UpstreamsJson {
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct UpstreamsJson {
     pub upstreams: Vec<UpstreamJson>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct UpstreamJson {
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct UpstreamJson {
     pub name: String,
     /// Fixed ones and those that its names stand for just now.
     pub endpoints: Vec<EndpointJson>,
@@ -23,8 +24,8 @@ pub(super) struct UpstreamJson {
     pub ejections: u64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct EndpointJson {
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct EndpointJson {
     pub address: String,
     pub used: bool,
     /// What its checks say; `null`: nothing, or not yet.

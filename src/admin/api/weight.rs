@@ -61,7 +61,7 @@ pub(super) fn canary(found: Option<Value>) -> Result<Option<Arc<str>>, Problem> 
 
 /// The one revision that the controller shall insist on. It compares at the moment of the change, so it does not
 /// matter that the route can change after we looked which of several revisions is the present one.
-async fn expected(face: &Face, route: &str, condition: IfMatch) -> Result<Option<u64>, Problem> {
+pub(super) async fn expected(face: &Face, route: &str, condition: IfMatch) -> Result<Option<u64>, Problem> {
     match condition {
         IfMatch::Any => Ok(None),
         IfMatch::Revisions(revisions) if revisions.len() == 1 => Ok(Some(revisions[0])),

@@ -29,7 +29,14 @@ fn state(aims: &[&str]) -> RouteState {
     });
     let canaries = canaries.collect();
     RouteState {
-        record: RouteRecord { route: "shop".into(), stable: role("v1"), canaries, cord: None },
+        record: RouteRecord {
+            route: "shop".into(),
+            stable: role("v1"),
+            canaries,
+            cord: None,
+            previous_stable: None,
+            release: None,
+        },
         revision: 1,
     }
 }

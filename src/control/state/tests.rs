@@ -33,7 +33,14 @@ fn canary(name: &str, aim: &str) -> CanaryRecord {
 }
 
 fn state(canaries: Vec<CanaryRecord>) -> RouteState {
-    let record = RouteRecord { route: "shop".into(), stable: role("v1"), canaries, cord: None };
+    let record = RouteRecord {
+        route: "shop".into(),
+        stable: role("v1"),
+        canaries,
+        cord: None,
+        previous_stable: None,
+        release: None,
+    };
     RouteState { record, revision: 7 }
 }
 

@@ -73,6 +73,8 @@ fn bad_canary() -> Scene {
             canaries: vec![canary],
             self_test: None,
             drill: None,
+            release: None,
+            previous_stable: None,
         },
         users: Totals { stable: tally(6_200, 0), canary: tally(1_090, 298), nobody: Tally::default() },
         steps,

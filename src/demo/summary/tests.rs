@@ -38,6 +38,8 @@ fn good() -> Summary {
         canaries: Vec::new(),
         self_test: None,
         drill: None,
+        release: None,
+        previous_stable: None,
     };
     Summary {
         ending: Ending::Told,

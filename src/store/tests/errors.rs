@@ -136,7 +136,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     filled(&path);
     sqlite3(&path).pragma_update(None, "user_version", 99).unwrap();
     let error = refused(&path);
-    assert!(matches!(error, StoreError::Newer { found: 99, known: 3, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Newer { found: 99, known: 4, .. }), "{error:?}");
     assert!(error.to_string().contains("run the newer andon"), "{error}");
     sqlite3(&path).pragma_update(None, "user_version", -1).unwrap();
     corrupt(&path, "user_version is -1");

@@ -6,6 +6,7 @@
 mod errors;
 mod evidence;
 mod kill;
+mod releases;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,7 +61,14 @@ fn canary(name: &str, aim: u32) -> CanaryRecord {
 }
 
 fn record(route: &str, aim: u32) -> RouteRecord {
-    RouteRecord { route: route.into(), stable: role("v1"), canaries: vec![canary("canary", aim)], cord: None }
+    RouteRecord {
+        route: route.into(),
+        stable: role("v1"),
+        canaries: vec![canary("canary", aim)],
+        cord: None,
+        previous_stable: None,
+        release: None,
+    }
 }
 
 fn decision(id: &str, route: &str) -> Decision {
@@ -146,7 +154,14 @@ fn any_record() -> impl Strategy<Value = RouteRecord> {
                 canaries.into_iter().rev().map(|(name, (role, file_aim, aim, ceiling, strikes))| {
                     CanaryRecord { name, role, file_aim, aim, ceiling, strikes }
                 });
-            RouteRecord { route, stable, canaries: canaries.collect(), cord }
+            RouteRecord {
+                route,
+                stable,
+                canaries: canaries.collect(),
+                cord,
+                previous_stable: None,
+                release: None,
+            }
         },
     )
 }
@@ -185,7 +200,7 @@ fn every_action_is_kept() {
         let decision = Decision { action, ..decision(action.label(), "shop") };
         database.save(&[Change { record: record("shop", 0), decision: Some(decision) }]).unwrap();
     }
-    let read: Vec<_> = database.decisions(&filter(10)).unwrap().iter().rev().map(|d| d.action).collect();
+    let read: Vec<_> = database.decisions(&filter(100)).unwrap().iter().rev().map(|d| d.action).collect();
     assert_eq!(read, Action::ALL);
 }
 
@@ -234,7 +249,7 @@ fn a_file_from_before_there_were_strikes_has_none() {
     database.close().unwrap();
     sqlite3(&path)
         .execute_batch(
-            "DROP TABLE evidence; ALTER TABLE canary DROP COLUMN strikes_since_ms; ALTER TABLE canary DROP COLUMN strikes;
+            "DROP TABLE evidence; DROP TABLE release; ALTER TABLE route DROP COLUMN previous_stable; ALTER TABLE canary DROP COLUMN strikes_since_ms; ALTER TABLE canary DROP COLUMN strikes;
              PRAGMA user_version = 1;",
         )
         .unwrap();

@@ -25,10 +25,16 @@ impl Reply {
 /// One request on a connection of its own. An empty body is none.
 #[track_caller]
 pub(crate) fn ask(admin: SocketAddr, method: &str, path: &str, body: &str) -> Reply {
+    ask_with(admin, method, path, "", body)
+}
+
+/// `fields`: more lines of the head.
+#[track_caller]
+pub(crate) fn ask_with(admin: SocketAddr, method: &str, path: &str, fields: &str, body: &str) -> Reply {
     let typed = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
     let length = body.len();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n{typed}Content-Length: {length}\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n{typed}{fields}Content-Length: {length}\r\n\r\n"
     );
     let mut wire = Wire::connect(admin);
     wire.send(head + body);

@@ -1,11 +1,12 @@
 //! The shape of a drill.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{timestamp, written};
 use crate::control::view::DrillView;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DrillJson {
     pub canary: String,
     pub share: String,

@@ -1,12 +1,13 @@
 //! The shape of a forecast.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{finite, written};
 use crate::config::units::duration_text;
 use crate::control::view::ForecastView;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ForecastJson {
     /// `null`: of no route, only of numbers.
     pub route: Option<String>,
@@ -31,7 +32,7 @@ pub struct ForecastJson {
 }
 
 /// What becomes of a canary that fails so often.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct HarmJson {
     pub worse_ratio: f64,
     /// Releases that were played.
@@ -44,21 +45,21 @@ pub struct HarmJson {
 }
 
 /// Of the releases 5%, half and 95% need no more; `null`: more than what was looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SpreadJson {
     pub low: Option<f64>,
     pub median: Option<f64>,
     pub high: Option<f64>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SmallestSeenJson {
     /// Seen in 9 of 10 releases; `null`: none is.
     pub ratio: Option<f64>,
     pub runs: usize,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WeightNeededJson {
     pub worse_ratio: f64,
     /// With so much it is seen in 9 of 10 releases; `null`: with no share.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use andon::config::Judge;
 use andon::metrics::histogram::{Histogram, bucket_of};
+use andon::metrics::users::{self, Users};
 
 use super::chance::{Chance, position};
 use super::play::{Both, Calls, Play, counts};
@@ -22,9 +23,15 @@ pub(crate) enum Unit {
     /// Failures as in `UntilFailure`; what they are compared with is all that counts there, split as the hash splits
     /// users.
     ByWeight,
+    /// What the data plane does: `Paced`, but the pause of ten seconds is everybody's at once, and users are told apart by
+    /// 17 bits. Played by its own code.
+    Built,
 }
 
-pub(crate) const UNITS: [Unit; 4] = [Unit::Request, Unit::UntilFailure, Unit::Paced, Unit::ByWeight];
+pub(crate) const UNITS: [Unit; 5] =
+    [Unit::Request, Unit::UntilFailure, Unit::Paced, Unit::ByWeight, Unit::Built];
+/// In the order of [`UNITS`].
+pub(crate) type Each<T> = [T; 5];
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Crowd {
@@ -73,6 +80,7 @@ impl Default for Crowd {
 #[derive(Clone, Copy, Debug)]
 struct User {
     canary: bool,
+    known_as: users::User,
     fate: Fate,
     /// A request of it has failed.
     left: bool,
@@ -102,6 +110,7 @@ pub(crate) struct Sticky {
     at_s: f64,
     /// Requests that `ByWeight` owes to the canary.
     owed: f64,
+    set: Users,
 }
 
 impl Sticky {
@@ -123,7 +132,7 @@ impl Sticky {
             }
             guide.push(user);
         }
-        let mut sticky = Self { crowd, users, upto, guide, at_s: 0.0, owed: 0.0 };
+        let mut sticky = Self { crowd, users, upto, guide, at_s: 0.0, owed: 0.0, set: Users::default() };
         if crowd.loop_per_s > 0.0 {
             sticky.users.push(User {
                 fate: if crowd.loop_fails { Fate::Poisoned } else { Fate::Spared },
@@ -133,18 +142,18 @@ impl Sticky {
         sticky
     }
 
-    /// In the order of [`UNITS`].
     pub(crate) fn second(
         &mut self,
         chance: &mut Chance,
         mut latencies: Option<&mut [[Histogram; 2]; 2]>,
-    ) -> [Both; 4] {
+    ) -> Each<Both> {
         self.at_s += 1.0;
+        self.turn();
         for _ in 0..chance.poisson(self.crowd.users as f64 / self.crowd.stays_s) {
             let user = self.pick_evenly(chance);
             self.users[user] = User::new(self.crowd, chance);
         }
-        let mut all = [Both::default(); 4];
+        let mut all = [Both::default(); 5];
         for _ in 0..chance.poisson(self.crowd.per_s) {
             let user = self.pick(chance);
             self.request(user, &mut all, chance);
@@ -159,7 +168,20 @@ impl Sticky {
         all
     }
 
-    fn request(&mut self, at: usize, all: &mut [Both; 4], chance: &mut Chance) {
+    /// As the control thread does each tick.
+    fn turn(&self) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole seconds, and few"
+        )]
+        self.set.turn(self.at_s as u64 * 1_000_000);
+        if self.set.lost_many() {
+            self.set.renew();
+        }
+    }
+
+    fn request(&mut self, at: usize, all: &mut Each<Both>, chance: &mut Chance) {
         let user = &mut self.users[at];
         let share = if user.canary { self.crowd.canary_fails } else { self.crowd.fails };
         let failed = match user.fate {
@@ -174,6 +196,10 @@ impl Sticky {
             variant.failed += u64::from(failed);
         };
         count(Unit::Request);
+        let (set, known_as) = (&self.set, user.known_as);
+        if !set.has_left(known_as) && if failed { set.leave(known_as) } else { set.asks(known_as) } {
+            count(Unit::Built);
+        }
         if user.left {
             return;
         }
@@ -202,7 +228,7 @@ impl Sticky {
         }
     }
 
-    fn split_by_weight(&mut self, all: &mut [Both; 4]) {
+    fn split_by_weight(&mut self, all: &mut Each<Both>) {
         let Both { canary, stable } = all[Unit::UntilFailure as usize];
         let requests = canary.requests + stable.requests;
         self.owed += requests as f64 * self.crowd.weight;
@@ -234,6 +260,7 @@ impl User {
     fn new(crowd: Crowd, chance: &mut Chance) -> Self {
         Self {
             canary: chance.happens(crowd.weight),
+            known_as: users::User::of_hash(chance.bits()),
             fate: if chance.happens(crowd.poisoned) { Fate::Poisoned } else { Fate::Lucky },
             left: false,
             due_s: 0.0,
@@ -244,12 +271,12 @@ impl User {
 }
 
 /// Seconds until a canary is blamed, by each of [`UNITS`], if it is.
-pub(crate) fn judged(crowd: Crowd, seconds: u64, tick_s: u64, seed: u64) -> [Option<f64>; 4] {
+pub(crate) fn judged(crowd: Crowd, seconds: u64, tick_s: u64, seed: u64) -> Each<Option<f64>> {
     let mut chance = Chance::new(seed);
     let mut sticky = Sticky::new(crowd, &mut chance);
     let judge = Judge { tick: Duration::from_secs(tick_s), ..bets() };
     let mut plays = UNITS.map(|_| Play::new(&judge));
-    let mut found = [None; 4];
+    let mut found = [None; 5];
     for second in 1..=seconds {
         let all = sticky.second(&mut chance, None);
         for unit in 0..UNITS.len() {
