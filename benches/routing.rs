@@ -79,6 +79,8 @@ fn config(routes: Vec<Route>) -> Config {
         admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 2636)) },
         store: Store::Memory,
         evidence: Default::default(),
+        decisions_age: andon::config::DECISIONS_AGE_DEFAULT,
+        source: Default::default(),
         access_log: None,
         tracing: None,
         limits: Default::default(),

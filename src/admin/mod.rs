@@ -11,8 +11,12 @@
 //! | `/api/v1/routes/{route}/releases/{id}/{hold,resume,approve,promote,abort}`, `/api/v1/routes/{route}/rollback` | POST |
 //! | `/api/v1/cord` | POST |
 //! | `/api/v1/upstreams` | GET |
+//! | `/api/v1/upstreams/{upstream}` | GET, PUT, DELETE |
+//! | `/api/v1/drift`, `/api/v1/config` | GET |
 //! | `/api/v1/decisions`, `/api/v1/decisions/{id}`, `/api/v1/decisions/{id}/evidence` | GET |
+//! | `/api/v1/decisions/head`, `/api/v1/decisions/verify` | GET |
 //! | `/api/v1/what-if` | POST |
+//! | `/api/v1/events` | GET |
 //! | `/api/v1/config/reload` | POST |
 //! | `/api/v1/openapi.json` | GET |
 //! | `/metrics`, `/livez`, `/readyz`, `/` | GET |
@@ -28,10 +32,12 @@ pub mod openapi;
 mod problem;
 mod seats;
 mod server;
+mod stream;
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -41,9 +47,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
-pub use api::{json, record_json};
+pub use api::{drift, json, record_json, upstreams};
 pub use health::Phase;
 use problem::Problem;
 
@@ -58,6 +64,7 @@ struct Face {
     handle: Handle,
     phase: watch::Receiver<Phase>,
     listen: SocketAddr,
+    event_streams: Arc<Semaphore>,
 }
 
 /// Answers on `listener` until `shutdown` is done, then lets requests in flight finish for a moment.
@@ -70,7 +77,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let listen = listener.local_addr()?;
-    server::run(listener, router(Face { handle, phase, listen }), shutdown).await;
+    let event_streams = Arc::new(Semaphore::new(api::EVENT_STREAMS_MAX));
+    server::run(listener, router(Face { handle, phase, listen, event_streams }), shutdown).await;
     Ok(())
 }
 
@@ -125,15 +133,23 @@ POST   /api/v1/routes/{route}/releases/{id}/{verb}   hold, resume, approve, prom
 POST   /api/v1/routes/{route}/rollback    {\"why\": …, \"by\": …}: back to the stable version of before
 POST   /api/v1/cord                       {\"why\": …, \"by\": …}: pull the cord of every route
 GET    /api/v1/upstreams                  endpoints: which are used, healthy, ejected
-GET    /api/v1/decisions                  ?route=…&limit=…&before=…, newest first
+PUT    /api/v1/upstreams/{upstream}       {\"endpoints\": […], \"why\": …, \"by\": …}: in the place of the file's
+DELETE /api/v1/upstreams/{upstream}       {\"why\": …, \"by\": …} or ?why=…: the file's again
+GET    /api/v1/drift                      where file and live state differ, and how they can agree
+GET    /api/v1/config                     ?format=toml: what was loaded last, without secrets
+GET    /api/v1/decisions                  ?route=…&action=…&since=…&until=…&limit=…&before=…, newest first
+GET    /api/v1/decisions?format=jsonl     all of them as JSON lines, oldest first
+GET    /api/v1/decisions/head             the newest one: its number and hash
+GET    /api/v1/decisions/verify           ?head=…: whether any was changed, taken out or put in
 GET    /api/v1/decisions/{id}             one decision with its evidence
 GET    /api/v1/decisions/{id}/evidence    the ticks before it, judged again from the record
+GET    /api/v1/events                     ?route=…: decisions, states and samples as they come; Last-Event-ID
 POST   /api/v1/what-if                    {\"guard\": \"…\", \"route\": …, \"since_ms\": …}: the record, judged by other numbers
 POST   /api/v1/config/reload              read the configuration file again
 GET    /metrics                           for Prometheus
 GET    /livez, /readyz                    is the process alive; does it take traffic
 
-On the command line: andon status, weight, cord, forecast, decisions, explain, what-if, reload
+On the command line: andon status, weight, cord, forecast, decisions, explain, what-if, drift, upstream, reload
 ";
 
 async fn index() -> impl IntoResponse {

@@ -4,17 +4,12 @@
 //! differ; what requests may hold is said here. `tests/it/openapi.rs` holds the table against the router, the document against
 //! the snapshot in `config/openapi.json`, and a running andon against the document.
 
+mod operations;
 mod requests;
 
+use schemars::Schema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
-use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
-
-use super::api::json::{
-    DecisionJson, DecisionsJson, ForecastJson, ReleaseJson, ReleasesJson, ReloadJson, RouteJson, RoutesJson,
-};
-use super::api::record_json::{EvidenceJson, WhatIfJson};
-use super::api::upstreams::UpstreamsJson;
 
 /// What one method of one path does.
 pub(super) struct Operation {
@@ -28,6 +23,7 @@ pub(super) struct Operation {
     pub(super) conditional: bool,
     pub(super) body: Option<Body>,
     pub(super) status: u16,
+    pub(super) media: &'static str,
     pub(super) answer: Shape,
     /// Statuses of problems beside those of every operation.
     pub(super) problems: &'static [u16],
@@ -40,127 +36,6 @@ pub(super) struct Body {
 
 pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
 
-fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
-}
-
-fn any(_: &mut SchemaGenerator) -> Schema {
-    Schema::from(Map::from_iter([("type".to_owned(), "object".into())]))
-}
-
-fn get(path: &'static str, summary: &'static str, answer: Shape) -> Operation {
-    Operation {
-        method: "get",
-        path,
-        summary,
-        query: Vec::new(),
-        conditional: false,
-        body: None,
-        status: 200,
-        answer,
-        problems: &[],
-    }
-}
-
-fn change(method: &'static str, path: &'static str, summary: &'static str, schema: Value) -> Operation {
-    let body = Some(Body { schema, required: true });
-    Operation { method, body, problems: &[409, 413, 415, 422, 503], ..get(path, summary, shape::<RouteJson>) }
-}
-
-pub(super) fn operations() -> Vec<Operation> {
-    let steer = |path, summary| Operation {
-        conditional: true,
-        problems: &[404, 409, 412, 413, 415, 422, 503],
-        ..change("post", path, summary, requests::signed())
-    };
-    vec![
-        get("/routes", "Live state of every route", shape::<RoutesJson>),
-        Operation {
-            problems: &[404],
-            ..get("/routes/{route}", "Live state of one route", shape::<RouteJson>)
-        },
-        Operation {
-            conditional: true,
-            problems: &[404, 409, 412, 413, 415, 422, 503],
-            ..change("put", "/routes/{route}/weight", "Set the aim of a canary", requests::weight())
-        },
-        Operation {
-            problems: &[404, 413, 415, 422, 503],
-            ..change("post", "/routes/{route}/cord", "Every canary of the route gets 0%", requests::signed())
-        },
-        Operation {
-            query: vec![
-                ("why", json!({ "type": "string" }), "The reason, for clients that send no body with DELETE"),
-                ("by", json!({ "type": "string" }), "Who asks"),
-            ],
-            body: Some(Body { schema: requests::signed(), required: false }),
-            problems: &[404, 409, 413, 415, 422, 503],
-            ..change("delete", "/routes/{route}/cord", "Reset the cord", requests::signed())
-        },
-        Operation {
-            query: requests::forecast(),
-            problems: &[404, 422, 503],
-            ..get("/routes/{route}/forecast", "How soon a bad canary would be seen", shape::<ForecastJson>)
-        },
-        Operation {
-            problems: &[404, 409, 413, 415, 422, 503],
-            ..change("post", "/routes/{route}/drill", "Have a canary fail on purpose", requests::drill())
-        },
-        Operation {
-            method: "delete",
-            problems: &[404, 409, 422, 503],
-            ..get("/routes/{route}/drill", "End the drill", shape::<RouteJson>)
-        },
-        Operation {
-            problems: &[404, 422, 503],
-            ..get("/routes/{route}/releases", "Releases of the route, newest first", shape::<ReleasesJson>)
-        },
-        Operation {
-            conditional: true,
-            status: 201,
-            answer: shape::<ReleaseJson>,
-            problems: &[404, 409, 412, 413, 415, 422, 503],
-            ..change("post", "/routes/{route}/releases", "Start a release", requests::release())
-        },
-        Operation {
-            problems: &[404, 422, 503],
-            ..get("/routes/{route}/releases/{id}", "One release", shape::<ReleaseJson>)
-        },
-        steer("/routes/{route}/releases/{id}/{verb}", "hold, resume, approve, promote or abort"),
-        steer("/routes/{route}/rollback", "Back to the stable version of before the last promotion"),
-        Operation {
-            answer: shape::<RoutesJson>,
-            problems: &[413, 415, 422, 503],
-            ..change("post", "/cord", "Pull the cord of every route", requests::signed())
-        },
-        get("/upstreams", "Endpoints: which are used, healthy, ejected", shape::<UpstreamsJson>),
-        Operation {
-            query: requests::decisions(),
-            problems: &[422, 503],
-            ..get("/decisions", "The record, newest first", shape::<DecisionsJson>)
-        },
-        Operation {
-            problems: &[404, 503],
-            ..get("/decisions/{id}", "One decision with its evidence", shape::<DecisionJson>)
-        },
-        Operation {
-            problems: &[404, 503],
-            ..get("/decisions/{id}/evidence", "The ticks before it, judged again", shape::<EvidenceJson>)
-        },
-        Operation {
-            answer: shape::<WhatIfJson>,
-            problems: &[404, 413, 415, 422, 503],
-            ..change("post", "/what-if", "Judge the record by other numbers", requests::what_if())
-        },
-        Operation {
-            method: "post",
-            problems: &[503],
-            ..get("/config/reload", "Read the configuration file again", shape::<ReloadJson>)
-        },
-        get("/openapi.json", "This document", any),
-    ]
-}
-
 pub fn document() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
@@ -168,7 +43,7 @@ pub fn document() -> Value {
     });
     let mut generator = settings.into_generator();
     let mut paths: Map<String, Value> = Map::new();
-    for operation in operations() {
+    for operation in operations::all() {
         let path = paths.entry(format!("/api/v1{}", operation.path)).or_insert_with(|| json!({}));
         path[operation.method] = operation.described(&mut generator);
     }
@@ -197,7 +72,10 @@ pub fn document() -> Value {
 
 impl Operation {
     fn described(&self, generator: &mut SchemaGenerator) -> Value {
-        let content = json!({ "application/json": { "schema": (self.answer)(generator) } });
+        let mut content = json!({ self.media: { "schema": (self.answer)(generator) } });
+        for media in self.also() {
+            content[media] = json!({ "schema": operations::text(generator) });
+        }
         let mut responses = Map::new();
         responses.insert(self.status.to_string(), json!({ "description": "Done", "content": content }));
         // Of every operation: what the face in front of them refuses.
@@ -217,6 +95,15 @@ impl Operation {
             described["requestBody"] = json!({ "required": required, "content": content });
         }
         described
+    }
+
+    /// Media types beside the usual one.
+    fn also(&self) -> &'static [&'static str] {
+        match (self.method, self.path) {
+            ("get", "/decisions") => &["application/jsonl"],
+            ("get", "/config") => &["application/toml"],
+            _ => &[],
+        }
     }
 
     /// `put_routes_route_weight`

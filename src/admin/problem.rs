@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::Phase;
 use super::api::json::{RouteJson, percent, timestamp};
+use super::api::upstreams::UpstreamJson;
 use crate::control::command::Refusal;
 use crate::store::record::Cord;
 
@@ -152,6 +153,33 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-route", "No such route", detail).with("known", names(known))
     }
 
+    pub(super) fn unknown_upstream(upstream: &str, known: &[Arc<str>]) -> Self {
+        let detail = format!("upstream {:?} does not exist; {}", excerpt(upstream), there_are(known));
+        Self::new(StatusCode::NOT_FOUND, "unknown-upstream", "No such upstream", detail)
+            .with("known", names(known))
+    }
+
+    pub(super) fn outdated_upstream(current: &UpstreamJson) -> Self {
+        let detail = format!(
+            "upstream {:?} has other endpoints than those in If-Match; read them and decide again",
+            current.name
+        );
+        let etag = Some(current.etag());
+        let current = serde_json::to_value(current).unwrap_or_default();
+        let problem =
+            Self::new(StatusCode::PRECONDITION_FAILED, "outdated", "The upstream has changed", detail)
+                .with("current", current);
+        Self { etag, ..problem }
+    }
+
+    pub(super) fn bad_endpoints(drawn: String, count: usize) -> Self {
+        let problems = if count == 1 { "problem" } else { "problems" };
+        let detail = format!("the endpoints have {count} {problems}; nothing was changed");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-endpoints", "The endpoints were refused", detail)
+            .with("count", count)
+            .with("diagnostics", drawn)
+    }
+
     fn which_canary(route: &str, asked: Option<&str>, known: &[Arc<str>]) -> Self {
         let detail = match asked {
             Some(asked) => {
@@ -234,7 +262,7 @@ impl Problem {
             .with("diagnostics", drawn)
     }
 
-    fn busy(cause: &str) -> Self {
+    pub(super) fn busy(cause: &str) -> Self {
         let detail = format!("{cause}; ask again in a moment");
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many such questions", detail);
         Self { retry_after_seconds: Some(1), ..problem }
@@ -258,6 +286,8 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::UnknownRoute { route, known } => Self::unknown_route(&route, &known),
+            Refusal::UnknownUpstream { upstream, known } => Self::unknown_upstream(&upstream, &known),
+            Refusal::OutdatedUpstream(current) => Self::outdated_upstream(&UpstreamJson::from(&*current)),
             Refusal::WhichCanary { route, asked, known } => {
                 Self::which_canary(&route, asked.as_deref(), &known)
             }
@@ -269,7 +299,7 @@ impl From<Refusal> for Problem {
             Refusal::ReleaseConflict { route, because } => Self::release_conflict(&route, &because),
             Refusal::UnknownRelease { route, id } => Self::unknown_release(&route, id.as_deref()),
             Refusal::UnknownPlan { asked, known } => Self::unknown_name("plan", &asked, &known),
-            Refusal::UnknownUpstream { asked, known } => Self::unknown_name("upstream", &asked, &known),
+            Refusal::NoUpstream { asked, known } => Self::unknown_name("upstream", &asked, &known),
             Refusal::NoCapacity { route, because } => Self::no_capacity(&route, &because),
             Refusal::StoreDown(cause) => Self::store_down(&cause),
             Refusal::BadConfig { drawn, count } => Self::bad_config(drawn, count),

@@ -8,6 +8,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -63,9 +65,22 @@ pub(super) async fn run(listener: TcpListener, router: Router, shutdown: impl Fu
     }
 }
 
+/// Tells an answer without an end that its connection should end.
+#[derive(Clone, Debug)]
+pub(super) struct Leaving(watch::Receiver<bool>);
+
+impl Leaving {
+    pub(super) async fn wait(&mut self) {
+        // That the connection is gone is a reason to end as well.
+        let _ = self.0.wait_for(|leaves| *leaves).await;
+    }
+}
+
 async fn connection(stream: TcpStream, seat: Seat, router: Router, mut stopped: watch::Receiver<()>) {
     let router = TowerToHyperService::new(router);
-    let service = service_fn(move |request| {
+    let (leave, leaving) = watch::channel(false);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Leaving(leaving.clone()));
         let answering = seat.answer();
         let answer = router.call(request);
         async move {
@@ -91,6 +106,7 @@ async fn connection(stream: TcpStream, seat: Seat, router: Router, mut stopped: 
         _ = stopped.changed() => {}
         () = tokio::time::sleep(CONNECTION_AGE_MAX) => {}
     }
+    leave.send_replace(true);
     serving.as_mut().graceful_shutdown();
     if tokio::time::timeout(GRACE, serving).await.is_err() {
         debug!("admin connection cut after its grace");

@@ -92,6 +92,8 @@ mod tests {
             admin: Admin { listen: ([127, 0, 0, 1], 2636).into() },
             store: Store::Memory,
             evidence: Default::default(),
+            decisions_age: crate::config::DECISIONS_AGE_DEFAULT,
+            source: Default::default(),
             access_log: None,
             tracing: None,
             dns: Default::default(),

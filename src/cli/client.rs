@@ -94,6 +94,46 @@ impl Admin {
         self.reply(answer.unwrap_or_else(|_| Err(self.unreachable("it takes too long")))?)
     }
 
+    /// An answer without an end in sight: hands over each part as it comes. Nothing may be silent for too long.
+    pub(super) fn stream(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        runtime()?.block_on(async {
+            let stream = self.connect().await?;
+            let request = self.request(Method::GET, path, None)?;
+            let broke_off = |error: &dyn fmt::Display| {
+                self.unreachable(&format!("connected, but the answer broke off ({error})"))
+            };
+            let (mut sender, connection) =
+                http1::handshake(TokioIo::new(stream)).await.map_err(|error| broke_off(&error))?;
+            let exchange = async move {
+                let answer = sender.send_request(request).await.map_err(|error| broke_off(&error))?;
+                let (head, mut body) = answer.into_parts();
+                if !head.status.is_success() {
+                    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+                    let body = body.map_err(|error| broke_off(&error))?.to_bytes();
+                    return Err(self.refused(head.status, &body));
+                }
+                while let Some(frame) = tokio::time::timeout(ANSWER_TIMEOUT, body.frame())
+                    .await
+                    .map_err(|_| self.unreachable("connected, but nothing came for 35 s"))?
+                {
+                    let frame = frame.map_err(|error| broke_off(&error))?;
+                    frame.data_ref().map_or(Ok(()), |part| take(part))?;
+                }
+                Ok(())
+            };
+            let mut exchange = pin!(exchange);
+            tokio::select! {
+                biased;
+                done = exchange.as_mut() => done,
+                _ = connection => exchange.await,
+            }
+        })
+    }
+
     pub(super) fn send(
         &self,
         method: Method,
@@ -124,10 +164,7 @@ impl Admin {
         path: &str,
         json: Option<String>,
     ) -> Result<(http::response::Parts, Bytes), Failure> {
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address()))
-            .await
-            .map_err(|_| self.unreachable("no connection within 3 s"))?
-            .map_err(|error| self.unreachable(&words(&error)))?;
+        let stream = self.connect().await?;
         let request = self.request(method, path, json)?;
         tokio::time::timeout(ANSWER_TIMEOUT, converse(stream, request))
             .await
@@ -135,6 +172,13 @@ impl Admin {
             .map_err(|error| {
                 self.unreachable(&format!("connected, but the answer is not HTTP or broke off ({error})"))
             })
+    }
+
+    async fn connect(&self) -> Result<TcpStream, Failure> {
+        tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address()))
+            .await
+            .map_err(|_| self.unreachable("no connection within 3 s"))?
+            .map_err(|error| self.unreachable(&words(&error)))
     }
 
     fn request(

@@ -10,6 +10,7 @@ mod completions;
 mod cord;
 mod decisions;
 mod demo;
+mod drift;
 mod drill;
 mod explain;
 mod forecast;
@@ -24,6 +25,7 @@ mod reload;
 mod remote;
 mod run;
 mod status;
+mod upstream;
 mod weight;
 mod what_if;
 
@@ -109,6 +111,10 @@ enum Verb {
     Explain(explain::Args),
     /// Judge what was recorded by other numbers
     WhatIf(what_if::Args),
+    /// Show where file and live state differ; exit code 1 if they do
+    Drift(drift::Args),
+    /// Show the endpoints of upstreams, or set them
+    Upstream(upstream::Args),
     /// Read the configuration file again
     Reload(reload::Args),
     /// Turn canaries of ingress-nginx and Flagger into a configuration file
@@ -140,6 +146,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Decisions(args) => decisions::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::WhatIf(args) => what_if::run(&args),
+        Verb::Drift(args) => drift::run(&args),
+        Verb::Upstream(args) => upstream::run(&args),
         Verb::Reload(args) => reload::run(&args),
         Verb::Import(args) => import::run(&args),
         Verb::Openapi => openapi::run(),

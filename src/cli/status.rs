@@ -30,7 +30,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     match &args.route {
         None => {
             let reply = admin.get("/api/v1/routes")?;
-            args.remote.show(&reply, |all: RoutesJson| overview(&all.routes, &reply, color))
+            args.remote
+                .show(&reply, |all: RoutesJson| overview(&all.routes, &reply, color) + &drifting(&all.routes))
         }
         Some(route) => {
             let reply = admin.get(&format!("/api/v1/routes/{}", segment(route)))?;
@@ -74,6 +75,15 @@ fn overview(routes: &[RouteJson], reply: &Reply, color: Color) -> String {
         }
     }
     text
+}
+
+/// Below the table, where aims or roles were set at run time.
+fn drifting(routes: &[RouteJson]) -> String {
+    match routes.iter().filter(|route| route.drifts).collect::<Vec<_>>().as_slice() {
+        [] => String::new(),
+        [route] => format!("{} is not as the file declares: see andon drift\n", clean(&route.name)),
+        more => format!("{} routes are not as the file declares: see andon drift\n", more.len()),
+    }
 }
 
 fn cord_line(cord: &CordJson, now_ms: Option<i64>) -> String {

@@ -5,9 +5,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::Upstream;
+use toml::de::DeTable;
+
 use super::reader::{Section, Value, Wrong};
-use super::values;
+use super::report::Report;
+use super::{Problems, Upstream, syntax, values};
 
 const SCHEME: &str = "dns://";
 const NAME_BYTES_MAX: usize = 253;
@@ -27,11 +29,40 @@ impl fmt::Display for DnsName {
     }
 }
 
-/// Both lists in file order, without duplicates.
-#[derive(Default)]
-pub(super) struct Endpoints {
-    pub(super) fixed: Vec<SocketAddr>,
-    pub(super) names: Vec<DnsName>,
+/// Both lists in file order, without duplicates; together at least one, at most [`Upstream::ENDPOINTS_MAX`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    pub fixed: Vec<SocketAddr>,
+    pub names: Vec<DnsName>,
+}
+
+impl Endpoints {
+    /// Reads what could stand in the file, one endpoint an item, and finds the same problems. `name` is that of the
+    /// text in messages.
+    pub fn parse(name: &str, list: &[impl AsRef<str>]) -> Result<Self, Problems> {
+        let items: Vec<String> = list.iter().map(|item| quoted(item.as_ref())).collect();
+        let text = format!("endpoints = [{}]\n", items.join(", "));
+        let (tree, errors) = DeTable::parse_recoverable(&text);
+        let report = Report::new(&text, syntax::problems(&text, &errors));
+        let mut root = Section::root(&report, tree.get_ref());
+        let endpoints = read(&mut root);
+        root.finish();
+        let (problems, more, _) = report.into_parts();
+        match endpoints.filter(|_| problems.is_empty()) {
+            Some(endpoints) => Ok(endpoints),
+            None => Err(Problems::new(name, &text, problems, more)),
+        }
+    }
+}
+
+/// As a basic string of TOML.
+fn quoted(text: &str) -> String {
+    let escaped = |char: char| match char {
+        '"' | '\\' => format!("\\{char}"),
+        char if char.is_control() => format!("\\u{:04x}", u32::from(char)),
+        char => char.to_string(),
+    };
+    format!("\"{}\"", text.chars().map(escaped).collect::<String>())
 }
 
 pub(super) fn read(section: &mut Section<'_>) -> Option<Endpoints> {

@@ -27,6 +27,7 @@ pub mod request_limits;
 pub mod rescue;
 pub mod retry;
 pub mod route;
+pub mod source;
 pub mod store;
 pub mod tls;
 pub mod tracing;
@@ -38,6 +39,7 @@ pub mod workers;
 mod names;
 mod normal_path;
 mod reader;
+mod redact;
 mod report;
 mod suggest;
 mod syntax;
@@ -49,6 +51,7 @@ mod tests;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use toml::de::DeTable;
 
@@ -57,7 +60,7 @@ pub use admin::Admin;
 pub use dns::Dns;
 pub use drain::Drain;
 pub use ejection::Ejection;
-pub use endpoints::DnsName;
+pub use endpoints::{DnsName, Endpoints};
 pub use guard::{BackOff, Guard, OnAlarm, OnUnhealthy, SelfTest};
 pub use headers::{HeaderChanges, Piece, Template, Variable};
 pub use health::{Health, Probe};
@@ -76,7 +79,8 @@ pub use route::{
     Canary, HeaderMatch, HostPattern, Matcher, Override, OverrideTo, PathPattern, Route, Service, StickyKey,
     Trigger, Upgrade,
 };
-pub use store::{EvidenceKept, Store};
+pub use source::Source;
+pub use store::{DECISIONS_AGE_DEFAULT, EvidenceKept, Store};
 pub use tracing::Tracing;
 pub use units::Weight;
 pub use upkeep::{Balance, Upkeep};
@@ -93,10 +97,13 @@ pub const FILE_BYTES_MAX: usize = 16 << 20;
 /// Everything that the file says. Names are checked: each `stable` and `upstream` names one of `upstreams`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    pub source: Source,
     pub workers: Workers,
     pub admin: Admin,
     pub store: Store,
     pub evidence: EvidenceKept,
+    /// How long decisions are kept.
+    pub decisions_age: Duration,
     /// `None`: no access log.
     pub access_log: Option<AccessLog>,
     /// `None`: no spans.
@@ -131,7 +138,8 @@ pub fn load_with(
 ) -> Result<(Config, Option<Problems>), Problems> {
     let file = path.display().to_string();
     let text = text_of(path).map_err(|(found, help)| Problems::of_file(&file, found, help))?;
-    let config = parse(&file, &text, path.parent().unwrap_or(Path::new("")))?;
+    let mut config = parse(&file, &text, path.parent().unwrap_or(Path::new("")))?;
+    config.source = Source::of(&text);
     let Findings { problems, warnings } = look(&config);
     let placed = |mut list: Vec<Problem>| {
         let more = list.len().saturating_sub(PROBLEMS_MAX);
@@ -196,7 +204,7 @@ fn read_guard(mut root: Section<'_>, table: &DeTable<'_>) -> Guard {
 fn read(mut root: Section<'_>, base: &Path) -> Config {
     let workers = workers::read(root.section("workers"));
     let admin = admin::read(root.section("admin"));
-    let (store, evidence) = store::read(root.section("store"), base);
+    let store::Read { store, evidence, decisions_age } = store::read(root.section("store"), base);
     let access_log = access_log::read(root.optional_section("access_log"), base);
     let tracing = tracing::read(root.section("tracing"));
     let dns = dns::read(root.section("dns"));
@@ -210,10 +218,12 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
     let freezes = plan::read_freezes(&mut root, &routes);
     root.finish();
     Config {
+        source: Source::default(),
         workers,
         admin,
         store,
         evidence,
+        decisions_age,
         dns,
         access_log,
         tracing,

@@ -149,6 +149,14 @@ fn step(mut section: Section<'_>, above: Weight) -> Option<PlanStep> {
         let all = [("hold", Otherwise::Hold), ("abort", Otherwise::Abort), ("go-on", Otherwise::GoOn)];
         choice(value, &all)
     });
+    if proof && to == Some(Weight::WHOLE) {
+        let wrong = Wrong {
+            says: "is \"proof\" at 100%".to_owned(),
+            label: "nothing is left to compare with".to_owned(),
+            help: "ask for the proof at the step before".to_owned(),
+        };
+        section.wrong("until", section.place.clone(), wrong);
+    }
     section.finish();
     let (ramp, hold) = (ramp.unwrap_or_default(), hold.unwrap_or_default());
     Some(PlanStep { to: to?, ramp, hold, proof, approve, within, otherwise })

@@ -112,7 +112,7 @@ hedder_timeout = "1s"
 "#,
         &[
             "2:1: workers.cuont is an unknown key; did you mean `count`?",
-            "4:1: store.directory is an unknown key; accepted here: path, evidence_age, evidence_max",
+            "4:1: store.directory is an unknown key; accepted here: path, evidence_age, evidence_max, decisions_age",
             "5:8: store.etcd is an unknown key; `etcd` is not in this version yet: take it out",
             "9:1: listener \"l\": hedder_timeout is an unknown key; did you mean `header_timeout`?",
         ],

@@ -36,6 +36,10 @@ impl Controller {
                 let Ask::Reload(reply) = job.ask else { return };
                 return self.start_reload(reply);
             }
+            (Ask::Upstream(..), _) => {
+                let Ask::Upstream(request, reply) = job.ask else { return };
+                return self.start_upstream(request, reply);
+            }
             (Ask::LendStore(_), _) => {
                 let Ask::LendStore(reply) = job.ask else { return };
                 return self.lend_store(reply);
@@ -121,13 +125,18 @@ impl Controller {
             }
             (Some(Landed::Raise(raise)), Err(why)) => {
                 self.owe_present(&raise.routes());
-                self.reload_works &= matches!(raise, Raise::Route(_));
+                self.reload_works &= !matches!(raise, Raise::Reload(..));
+                if let Raise::Upstream(raise) = &raise {
+                    let upstream = Arc::clone(&raise.upstream);
+                    self.owe_upstream(&upstream);
+                }
                 raise.refuse(Refusal::StoreDown(why));
             }
             (Some(Landed::Raise(Raise::Route(raise))), Ok(())) => self.raise(*raise),
             (Some(Landed::Raise(Raise::Reload(prepared, reply))), Ok(())) => {
                 self.reload_stored(*prepared, reply);
             }
+            (Some(Landed::Raise(Raise::Upstream(raise))), Ok(())) => self.upstream_stored(*raise),
         }
     }
 
@@ -185,7 +194,7 @@ impl Controller {
                 let split = self.routes.split(route).ok_or(Refusal::Gone)?;
                 Ok((route, split.step_up(&up.canary, stamp).ok_or(Refusal::Gone)?))
             }
-            Ask::Reload(_) | Ask::LendStore(_) => Err(Refusal::Gone),
+            Ask::Upstream(..) | Ask::Reload(_) | Ask::LendStore(_) => Err(Refusal::Gone),
         }
     }
 
@@ -273,6 +282,7 @@ impl Controller {
     /// Counts a decision that has taken effect, and tells the log.
     pub(super) fn note(&mut self, decision: &Decision) {
         self.counts.add(decision);
+        self.events.decided(decision);
         info!(
             route = %decision.route,
             variant = decision.canary.as_deref().unwrap_or("all canaries"),

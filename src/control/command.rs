@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::drift::DriftView;
+use super::events::{Position, Subscription};
 use super::explained::Explanation;
 use super::forecasts::AskForecast;
 use super::hand_over::HandOver;
+use super::shown_config::ConfigView;
 use super::view::{ForecastView, ReleaseView, RouteView, UpstreamView};
 use super::what_if::{WhatIf, WhatIfReport};
-use crate::config::Weight;
-use crate::store::record::{Cord, Decision, DecisionFilter};
+use crate::config::{self, Weight};
+use crate::store::record::{Checked, Cord, Decision, DecisionFilter, Head, Recorded};
 
 /// Commands waiting for the controller. When full, callers wait their turn.
 pub const COMMANDS_MAX: usize = 256;
@@ -34,7 +37,18 @@ pub enum Command {
     Releases(Arc<str>, Reply<Vec<ReleaseView>>),
     Drill(StartDrill, Reply<RouteView>),
     EndDrill(Arc<str>, Reply<RouteView>),
-    Decisions(DecisionFilter, Reply<Vec<Decision>>),
+    Decisions(DecisionFilter, Reply<Vec<Recorded>>),
+    /// Every row of the record, and one that must be in it.
+    CheckRecord(Option<Head>, Reply<Checked>),
+    /// The newest row of the record.
+    RecordHead(Reply<Head>),
+    /// All that happens, from where the listener was.
+    Subscribe(Option<Position>, Reply<Subscription>),
+    /// Where file and live state differ.
+    Drift(Reply<DriftView>),
+    /// What was loaded last.
+    Config(Reply<ConfigView>),
+    SetUpstream(SetUpstream, Reply<UpstreamView>),
     /// What the record says of a decision.
     Explain(Box<Decision>, Reply<Explanation>),
     /// The record, judged by other numbers.
@@ -76,6 +90,18 @@ pub struct PullCord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResetCord {
     pub route: Arc<str>,
+    pub by: Arc<str>,
+    pub why: Arc<str>,
+}
+
+/// Which endpoints an upstream has, until the file says something else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetUpstream {
+    pub upstream: Arc<str>,
+    /// `None`: those of the file again.
+    pub endpoints: Option<config::Endpoints>,
+    /// Act only if the upstream is still at this revision.
+    pub if_revision: Option<u64>,
     pub by: Arc<str>,
     pub why: Arc<str>,
 }
@@ -157,6 +183,12 @@ pub enum Refusal {
         route: Arc<str>,
         known: Vec<Arc<str>>,
     },
+    UnknownUpstream {
+        upstream: Arc<str>,
+        known: Vec<Arc<str>>,
+    },
+    /// `if_revision` was not the present one.
+    OutdatedUpstream(Box<UpstreamView>),
     /// The named canary does not exist, or none was named and there are several (or none).
     WhichCanary {
         route: Arc<str>,
@@ -192,7 +224,8 @@ pub enum Refusal {
         asked: Arc<str>,
         known: Vec<Arc<str>>,
     },
-    UnknownUpstream {
+    /// Named in a body.
+    NoUpstream {
         asked: Arc<str>,
         known: Vec<Arc<str>>,
     },
@@ -280,8 +313,33 @@ impl Handle {
         self.ask(|reply| Command::EndDrill(route, reply)).await
     }
 
-    pub async fn decisions(&self, filter: DecisionFilter) -> Result<Vec<Decision>, Refusal> {
+    pub async fn decisions(&self, filter: DecisionFilter) -> Result<Vec<Recorded>, Refusal> {
         self.ask(|reply| Command::Decisions(filter, reply)).await
+    }
+
+    /// `from`: of a listener that has come back, the last event that it got.
+    pub async fn subscribe(&self, from: Option<Position>) -> Result<Subscription, Refusal> {
+        self.ask(|reply| Command::Subscribe(from, reply)).await
+    }
+
+    pub async fn drift(&self) -> Result<DriftView, Refusal> {
+        self.ask(Command::Drift).await
+    }
+
+    pub async fn config(&self) -> Result<ConfigView, Refusal> {
+        self.ask(Command::Config).await
+    }
+
+    pub async fn set_upstream(&self, request: SetUpstream) -> Result<UpstreamView, Refusal> {
+        self.ask(|reply| Command::SetUpstream(request, reply)).await
+    }
+
+    pub async fn check_record(&self, wanted: Option<Head>) -> Result<Checked, Refusal> {
+        self.ask(|reply| Command::CheckRecord(wanted, reply)).await
+    }
+
+    pub async fn record_head(&self) -> Result<Head, Refusal> {
+        self.ask(Command::RecordHead).await
     }
 
     pub async fn explain(&self, decision: Decision) -> Result<Explanation, Refusal> {

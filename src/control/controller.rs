@@ -34,15 +34,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info};
 
+use super::announced::Announcements;
+use super::boot::Boot;
 use super::clock::Clock;
 use super::command::{Command, Refusal};
+use super::events::Events;
 use super::evidence::EvidenceQueue;
 use super::gauges::DecisionCounts;
 use super::jobs::{Ask, JOBS_MAX, Job, answer};
 use super::memory::Memory;
 use super::publish::Publisher;
 use super::queries::Queries;
-use super::reload::{Boot, FileEvent, Loading, Preparing, prepare};
+use super::record::Pruning;
+use super::reload::{FileEvent, Loading, Preparing, prepare};
 use super::routes::Routes;
 use super::saving::{SAVE_WAIT_US_MAX, Saving};
 use super::upstreams::{Counting, Upstreams, first_answers};
@@ -92,6 +96,9 @@ pub struct Controller {
     pub(super) boot: Boot,
     pub(super) config_path: Option<PathBuf>,
     pub(super) reload_works: bool,
+    pub(super) loaded_at_ms: i64,
+    /// Endpoints that were set at run time.
+    pub(super) announced: Announcements,
     pub(super) slots: Slots,
     pub(super) endpoints: EndpointIds,
     pub(super) upstreams: Upstreams,
@@ -109,6 +116,8 @@ pub struct Controller {
     /// Room for the reading of a tick.
     pub(super) details: Details,
     pub(super) counts: DecisionCounts,
+    pub(super) events: Events,
+    pub(super) pruning: Pruning,
     pub(super) queries: Queries,
     /// Tells the wiring what the file says of the drain.
     pub(super) drain: watch::Sender<config::Drain>,
@@ -149,7 +158,13 @@ impl Controller {
         let boot = Boot::of(&config);
         let prepared = prepare(
             config,
-            Preparing { routes: &routes, slots: &mut slots, endpoints: &mut endpoints, clock: &clock },
+            Preparing {
+                routes: &routes,
+                slots: &mut slots,
+                endpoints: &mut endpoints,
+                clock: &clock,
+                announced: &Announcements::from_store(loaded.announced),
+            },
         )
         .map_err(|error| StartError::Config(error.to_string()))?;
         if !prepared.changes.is_empty() {
@@ -160,14 +175,16 @@ impl Controller {
         routes.take_budgets(&prepared.table);
         routes.take_users(&prepared.table, &shards);
         let mut upstreams = Upstreams::new(lookout);
-        upstreams.learn(first_answers(&prepared.config, &Default::default()).await);
+        upstreams.learn(first_answers(&prepared.in_force, &Default::default()).await);
         let counting = Counting { ids: &mut endpoints, shards: &shards, now_us: clock.now_us() };
-        let usable = upstreams.replace(&prepared.config, counting);
+        let usable = upstreams.replace(&prepared.in_force, counting);
         let mut windows = Windows::default();
         windows.retarget(&routes.slots_by_importance(), &shards);
         let mut counts = DecisionCounts::default();
         prepared.decisions.iter().for_each(|decision| counts.add(decision));
         let evidence = EvidenceQueue::new(store.clone());
+        let loaded_at_ms = clock.unix_ms();
+        let events = Events::new(loaded_at_ms);
         let mut controller = Self {
             publisher: Publisher::new(live, prepared.table, routes.shares(), usable),
             queries: Queries::new(&slots),
@@ -176,6 +193,8 @@ impl Controller {
             boot,
             config_path,
             reload_works: true,
+            loaded_at_ms,
+            announced: prepared.announced,
             slots,
             endpoints,
             upstreams,
@@ -190,9 +209,12 @@ impl Controller {
             windows,
             details: Details::default(),
             counts,
+            events,
+            pruning: Pruning::default(),
             drain,
             frozen: false,
         };
+        controller.owe_lapsed(prepared.lapsed);
         controller.resume_guards().await;
         Ok(controller)
     }
@@ -232,6 +254,10 @@ impl Controller {
             Event::Tick => self.tick(),
             Event::Command(command) => self.take(command),
             Event::Saved(result) => {
+                // Whether they are saved is part of what is shown of them. While the store is down that is told once.
+                if result.is_ok() || self.saving.down().is_none() {
+                    self.events.changed(self.saving.routes_in_flight());
+                }
                 let landed = self.saving.land(&result, self.clock.now_us());
                 self.landed(landed, result);
             }
@@ -239,11 +265,15 @@ impl Controller {
             Event::File(event) => self.file_read(*event),
             Event::Drawn => self.draw_next(),
             Event::News(news) => self.hear(news),
-            Event::Look => self.tls.look(),
+            Event::Look => {
+                self.tls.look();
+                self.prune_record();
+            }
             Event::Looked => {}
         }
         self.go_on();
         self.store_evidence();
+        self.tell_states();
     }
 
     fn take(&mut self, command: Command) {
@@ -262,6 +292,12 @@ impl Controller {
             Command::Drill(request, reply) => self.start_drill(request, reply),
             Command::EndDrill(route, reply) => self.end_drill(&route, reply),
             Command::Decisions(filter, reply) => self.read_decisions(filter, reply),
+            Command::CheckRecord(wanted, reply) => self.check_record(wanted, reply),
+            Command::RecordHead(reply) => self.show_head(reply),
+            Command::Subscribe(from, reply) => self.subscribe(from, reply),
+            Command::Drift(reply) => self.show_drift(reply),
+            Command::Config(reply) => self.show_config(reply),
+            Command::SetUpstream(request, reply) => self.enqueue(Ask::Upstream(request, reply)),
             Command::Explain(decision, reply) => self.explain(*decision, reply),
             Command::WhatIf(wanted, reply) => self.what_if(*wanted, reply),
             Command::Reload(reply) => self.enqueue(Ask::Reload(reply)),

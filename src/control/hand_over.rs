@@ -63,6 +63,7 @@ impl Controller {
         self.saving.take_back();
         let routes: Vec<Arc<str>> = self.routes.list.iter().map(|route| Arc::clone(&route.name)).collect();
         self.owe_present(&routes);
+        self.owe_announced();
         info!("the store is ours again");
     }
 
@@ -82,6 +83,7 @@ impl Controller {
             | Command::EndDrill(_, reply) => answer(reply, Err(refusal)),
             Command::PullCord(_, reply) => answer(reply, Err(refusal)),
             Command::Reload(reply) => answer(reply, Err(refusal)),
+            Command::SetUpstream(_, reply) => answer(reply, Err(refusal)),
             other => return Some(other),
         }
         None

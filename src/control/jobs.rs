@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::command::{
-    Refusal, ReloadReport, Reply, ResetCord, RollBack, SetWeight, StartRelease, SteerRelease,
+    Refusal, ReloadReport, Reply, ResetCord, RollBack, SetUpstream, SetWeight, StartRelease, SteerRelease,
 };
 use super::reload::{Prepared, names_of};
 use super::state::RouteState;
-use super::view::RouteView;
+use super::view::{RouteView, UpstreamView};
 use crate::release::Move;
-use crate::store::record::Decision;
+use crate::store::record::{Announced, Decision};
 
 /// Changes that wait for their turn. When full, further ones are refused with [`Refusal::StoreDown`].
 pub(super) const JOBS_MAX: usize = 256;
@@ -31,6 +31,7 @@ pub(super) enum Ask {
     RollBack(RollBack, Reply<RouteView>),
     /// The plan's own, likewise.
     Plan(Box<PlanMove>, Reply<RouteView>),
+    Upstream(SetUpstream, Reply<UpstreamView>),
     Reload(Reply<ReloadReport>),
     /// To close the store for a new process, when nothing is owed.
     LendStore(Reply<()>),
@@ -60,7 +61,7 @@ impl Ask {
             Self::Steer(request, _) => Some(&request.route),
             Self::RollBack(request, _) => Some(&request.route),
             Self::Plan(wanted, _) => Some(&wanted.route),
-            Self::Reload(_) | Self::LendStore(_) => None,
+            Self::Upstream(..) | Self::Reload(_) | Self::LendStore(_) => None,
         }
     }
 
@@ -74,12 +75,13 @@ impl Ask {
             | Self::Steer(_, reply)
             | Self::RollBack(_, reply)
             | Self::Plan(_, reply) => Some(reply),
-            Self::Reload(_) | Self::LendStore(_) => None,
+            Self::Upstream(..) | Self::Reload(_) | Self::LendStore(_) => None,
         }
     }
 
     pub(super) fn refuse(self, refusal: Refusal) {
         match self {
+            Self::Upstream(_, reply) => answer(reply, Err(refusal)),
             Self::Reload(reply) => answer(reply, Err(refusal)),
             Self::LendStore(reply) => answer(reply, Err(refusal)),
             other => {
@@ -102,6 +104,16 @@ pub(super) enum Waiter {
 pub(super) enum Raise {
     Route(Box<RouteRaise>),
     Reload(Box<Prepared>, Reply<ReloadReport>),
+    Upstream(Box<UpstreamRaise>),
+}
+
+/// Endpoints of an upstream that are to take effect.
+pub(super) struct UpstreamRaise {
+    pub(super) upstream: Arc<str>,
+    /// `None`: the file's.
+    pub(super) announced: Option<Announced>,
+    pub(super) decision: Decision,
+    pub(super) reply: Reply<UpstreamView>,
 }
 
 pub(super) struct RouteRaise {
@@ -119,6 +131,7 @@ impl Raise {
         match self {
             Self::Route(raise) => vec![Arc::clone(&raise.state.record.route)],
             Self::Reload(prepared, _) => names_of(&prepared.changes),
+            Self::Upstream(_) => Vec::new(),
         }
     }
 
@@ -126,6 +139,7 @@ impl Raise {
         match self {
             Self::Route(raise) => answer(raise.reply, Err(refusal)),
             Self::Reload(_, reply) => answer(reply, Err(refusal)),
+            Self::Upstream(raise) => answer(raise.reply, Err(refusal)),
         }
     }
 }

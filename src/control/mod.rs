@@ -10,15 +10,20 @@
 pub mod clock;
 pub mod command;
 pub mod controller;
+pub mod drift;
+pub mod events;
 pub mod explained;
 pub mod forecasts;
 pub mod ladder;
 pub mod merge;
+pub mod shown_config;
 pub mod state;
 pub mod view;
 pub mod watch_file;
 pub mod what_if;
 
+mod announced;
+mod boot;
 mod changes;
 mod climbing;
 mod drill;
@@ -33,6 +38,7 @@ mod lots;
 mod memory;
 mod publish;
 mod queries;
+mod record;
 mod recorder;
 mod releases;
 mod reload;

@@ -12,7 +12,7 @@ use super::forecasts::FORECASTS_MAX;
 use super::jobs::answer;
 use crate::metrics::slots::{SlotName, Slots};
 use crate::metrics::{SlotId, exposition};
-use crate::store::record::{Decision, DecisionFilter};
+use crate::store::{Store, StoreError};
 
 /// Readings of decisions at one time. Further ones are refused with [`Refusal::StoreDown`].
 const READS_MAX: usize = 16;
@@ -91,14 +91,18 @@ impl Controller {
         }));
     }
 
-    pub(super) fn read_decisions(&self, filter: DecisionFilter, reply: Reply<Vec<Decision>>) {
+    /// Reads beside the loop, unless [`READS_MAX`] do already.
+    pub(super) fn read_store<T: Send + 'static, F>(&self, reply: Reply<T>, read: impl FnOnce(Store) -> F)
+    where
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
         let Some(permit) = self.queries.may_read() else {
             let why = format!("{READS_MAX} readings wait for it already");
             return answer(reply, Err(Refusal::StoreDown(why)));
         };
-        let store = self.saving.store().clone();
+        let read = read(self.saving.store().clone());
         let read = async move {
-            let read = store.decisions(filter).await;
+            let read = read.await;
             answer(reply, read.map_err(|error| Refusal::StoreDown(error.to_string())));
             drop(permit);
         };

@@ -16,6 +16,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::announced::{Announcements, Lapsed};
 use super::clock::Clock;
 use super::command::{Refusal, ReloadReport, Reply};
 use super::controller::Controller;
@@ -24,7 +25,7 @@ use super::merge::{Merged, Surroundings, merge};
 use super::routes::Routes;
 use super::state::{Direction, RouteState, classify};
 use super::upstreams::{Answers, Counting, first_answers};
-use crate::config::{self, Color, Config, Listener, Problems, Service};
+use crate::config::{self, Color, Config, Problems, Service};
 use crate::metrics::slots::Slots;
 use crate::routing::{EndpointIds, Table, TableError};
 use crate::store::record::{Change, Decision, RouteRecord};
@@ -33,21 +34,10 @@ use crate::tls;
 /// Sentences in one report. The others are counted.
 const NOTES_MAX: usize = 100;
 
-/// What the process started with and cannot change.
-pub(super) struct Boot {
-    workers: config::Workers,
-    admin: config::Admin,
-    store: config::Store,
-    access_log: Option<config::AccessLog>,
-    tracing: Option<config::Tracing>,
-    connections_max: usize,
-    listeners: Vec<config::Listener>,
-}
-
-/// A file that is being read.
 /// A file on a mount that hangs is given up after this, or no raise and no reset could ever follow.
 const READ_MAX: Duration = Duration::from_secs(20);
 
+/// A file that is being read.
 pub(super) struct Loading {
     read: JoinHandle<Result<ReadFile, Refusal>>,
     until: Instant,
@@ -72,6 +62,11 @@ pub(super) struct FileEvent {
 /// A whole new state, touching nothing of the old.
 pub(super) struct Prepared {
     pub(super) config: Config,
+    /// The same, with live roles and endpoints.
+    pub(super) in_force: Config,
+    pub(super) announced: Announcements,
+    /// Announcements that the file has overruled.
+    pub(super) lapsed: Vec<Lapsed>,
     pub(super) table: Arc<Table>,
     /// In the order of the file.
     pub(super) states: Vec<Option<RouteState>>,
@@ -92,6 +87,7 @@ pub(super) struct Preparing<'a> {
     pub(super) slots: &'a mut Slots,
     pub(super) endpoints: &'a mut EndpointIds,
     pub(super) clock: &'a Clock,
+    pub(super) announced: &'a Announcements,
 }
 
 pub(super) fn prepare(config: Config, with: Preparing<'_>) -> Result<Prepared, TableError> {
@@ -123,10 +119,26 @@ pub(super) fn prepare(config: Config, with: Preparing<'_>) -> Result<Prepared, T
         decisions.extend(merged.decisions);
         notes.extend(merged.notes);
     }
-    let table = Table::build(&with_live_roles(&config, &states), with.slots, with.endpoints)?;
+    let (announced, lapsed) = with.announced.merge(&config, with.routes, &|| with.clock.stamp());
+    notes.extend(lapsed.iter().map(|one| format!("upstream \"{}\": {}", one.upstream, one.decision.why)));
+    let mut in_force = with_live_roles(&config, &states);
+    announced.apply(&mut in_force.upstreams);
+    let table = Arc::new(Table::build(&in_force, with.slots, with.endpoints)?);
     let touches = with.routes.touches();
-    let table = Arc::new(table);
-    Ok(Prepared { config, table, states, changes, decisions, notes, tls: None, direction, touches })
+    Ok(Prepared {
+        config,
+        in_force,
+        announced,
+        lapsed,
+        table,
+        states,
+        changes,
+        decisions,
+        notes,
+        tls: None,
+        direction,
+        touches,
+    })
 }
 
 /// One change for each decision; one without, if only what the file says is new.
@@ -200,11 +212,14 @@ impl Controller {
         };
         let (tls, now_s) = (Arc::clone(self.tls.loaded()), self.clock.unix_ms() / 1_000);
         let load = tokio::task::spawn_blocking(move || read_file(&path, &tls, now_s));
-        let known = self.upstreams.known_hosts();
+        let (known, announced) = (self.upstreams.known_hosts(), self.announced.clone());
         let read = async move {
             let read = load.await.map_err(|broken| unread(&broken))?;
             let mut read = read.map_err(|problems| refusal(&problems))?;
             read.answers = first_answers(&read.config, &known).await;
+            let mut live = read.config.clone();
+            announced.apply(&mut live.upstreams);
+            read.answers.extend(first_answers(&live, &known).await);
             Ok(read)
         };
         #[expect(
@@ -229,6 +244,9 @@ impl Controller {
         if read.config == self.config {
             self.reload_works = true;
             self.tls.replace(read.tls);
+            // A comment may have changed.
+            self.config.source = read.config.source;
+            self.loaded_at_ms = self.clock.unix_ms();
             let report = self.report(read.warnings);
             return answer(reply, Ok(ReloadReport { changed: false, ..report }));
         }
@@ -298,17 +316,28 @@ impl Controller {
     }
 
     fn prepare(&mut self, read: ReadFile) -> Result<Prepared, Refusal> {
-        let Self { routes, slots, endpoints, clock, .. } = self;
-        let mut prepared = prepare(read.config, Preparing { routes, slots, endpoints, clock })
+        let Self { routes, slots, endpoints, clock, announced, .. } = self;
+        let mut prepared = prepare(read.config, Preparing { routes, slots, endpoints, clock, announced })
             .map_err(|error| Refusal::BadConfig { drawn: error.to_string(), count: 1 })?;
         prepared.notes.extend(read.warnings);
         prepared.tls = Some(read.tls);
         Ok(prepared)
     }
 
+    fn apply(&mut self, mut prepared: Prepared) -> ReloadReport {
+        let mut notes = std::mem::take(&mut prepared.notes);
+        notes.extend(self.boot.notes(&prepared.config));
+        self.put_in_force(prepared);
+        self.loaded_at_ms = self.clock.unix_ms();
+        self.reload_works = true;
+        let report = self.report(notes);
+        info!(generation = report.generation, notes = report.notes.len(), "configuration reloaded");
+        report
+    }
+
     /// Puts everything new in force.
-    fn apply(&mut self, prepared: Prepared) -> ReloadReport {
-        let Prepared { config, table, states, decisions, mut notes, tls, .. } = prepared;
+    pub(super) fn put_in_force(&mut self, prepared: Prepared) {
+        let Prepared { config, in_force, announced, lapsed, table, states, decisions, tls, .. } = prepared;
         // Before the table: a worker that is sent to a new upstream must find what to shake hands with.
         if let Some(tls) = tls {
             self.tls.replace(tls);
@@ -319,19 +348,16 @@ impl Controller {
         self.routes.take_users(&table, &self.shards);
         let now_us = self.clock.now_us();
         let counting = Counting { ids: &mut self.endpoints, shards: &self.shards, now_us };
-        let usable = self.upstreams.replace(&config, counting);
+        let usable = self.upstreams.replace(&in_force, counting);
         self.publisher.replace(table, self.routes.shares(), usable);
         self.windows.retarget(&self.routes.slots_by_importance(), &self.shards);
         self.queries.retarget(&self.slots);
         decisions.iter().for_each(|decision| self.note(decision));
-        notes.extend(self.boot.notes(&config));
         self.memory.limit(config.limits.memory_bytes_max);
         self.drain.send_replace(config.drain);
         self.config = config;
-        self.reload_works = true;
-        let report = self.report(notes);
-        info!(generation = report.generation, notes = report.notes.len(), "configuration reloaded");
-        report
+        self.announced = announced;
+        self.owe_lapsed(lapsed);
     }
 
     fn refuse_reload(&mut self, refusal: Refusal, reply: Reply<ReloadReport>) {
@@ -364,37 +390,4 @@ fn unread(broken: &JoinError) -> Refusal {
 
 fn unexplained(record: &RouteRecord) -> Change {
     Change { record: record.clone(), decision: None }
-}
-
-impl Boot {
-    pub(super) fn of(config: &Config) -> Self {
-        Self {
-            workers: config.workers,
-            admin: config.admin.clone(),
-            store: config.store.clone(),
-            access_log: config.access_log.clone(),
-            tracing: config.tracing.clone(),
-            connections_max: config.limits.connections_max,
-            listeners: config.listeners.clone(),
-        }
-    }
-
-    fn notes(&self, config: &Config) -> Vec<String> {
-        let differs = [
-            ("[workers]", self.workers != config.workers),
-            ("[admin]", self.admin != config.admin),
-            ("[store]", self.store != config.store),
-            ("[access_log]", self.access_log != config.access_log),
-            ("[tracing]", self.tracing != config.tracing),
-            ("[limits] connections_max", self.connections_max != config.limits.connections_max),
-            ("[[listener]]", !self.listeners.iter().map(fixed).eq(config.listeners.iter().map(fixed))),
-        ];
-        let note = |(section, _)| format!("{section} has changed and takes effect with the next restart");
-        differs.into_iter().filter(|(_, differs)| *differs).map(note).collect()
-    }
-}
-
-/// Whether a listener has certificates cannot change, but which ones can.
-fn fixed(listener: &Listener) -> (bool, Listener) {
-    (listener.tls.is_some(), Listener { tls: None, ..listener.clone() })
 }

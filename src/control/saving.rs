@@ -23,7 +23,7 @@ use tracing::{error, info};
 
 use super::jobs::{Raise, Waiter};
 use crate::store::Store;
-use crate::store::record::{Change, Decision, RouteRecord};
+use crate::store::record::{Announced, Change, Decision, RouteRecord};
 
 /// Decisions in force but not stored. Beyond it the oldest is lost, and the log says so.
 pub(super) const UNSAVED_DECISIONS_MAX: usize = 10_000;
@@ -37,6 +37,8 @@ const RETRY_US_MAX: u64 = 5_000_000;
 pub(super) struct Saving {
     store: Store,
     owed: Owed,
+    /// Of upstreams; bounded by them, since each is stored before the next raise of any.
+    owed_upstreams: VecDeque<OwedUpstream>,
     flight: Option<Flight>,
     /// Why the last save failed; `None` while the store works.
     down: Option<String>,
@@ -52,6 +54,15 @@ struct Owed {
     waiters: Vec<Waiter>,
 }
 
+/// What is to be stored of an upstream; the decision, unless that is stored already.
+#[derive(Clone)]
+pub(super) struct OwedUpstream {
+    pub(super) upstream: Arc<str>,
+    /// `None`: its endpoints are the file's.
+    pub(super) announced: Option<Announced>,
+    pub(super) decision: Option<Decision>,
+}
+
 struct Flight {
     save: Pin<Box<dyn Future<Output = Result<(), String>> + Send>>,
     cargo: Cargo,
@@ -60,6 +71,7 @@ struct Flight {
 
 enum Cargo {
     Owed(Owed),
+    Upstream(OwedUpstream),
     Raise(Raise),
     /// A raise whose caller was refused; it may land all the same.
     GivenUp,
@@ -76,6 +88,7 @@ impl Saving {
         Self {
             store,
             owed: Owed::default(),
+            owed_upstreams: VecDeque::new(),
             flight: None,
             down: None,
             retry_us: RETRY_US_MIN,
@@ -93,7 +106,7 @@ impl Saving {
 
     /// Nothing is under way and nothing is owed.
     pub(super) fn is_idle(&self) -> bool {
-        self.flight.is_none() && self.owed.records.is_empty()
+        self.flight.is_none() && self.owed.records.is_empty() && self.owed_upstreams.is_empty()
     }
 
     /// Something in force for this route is not stored.
@@ -103,6 +116,14 @@ impl Saving {
             _ => false,
         };
         in_flight || self.owed.records.contains_key(route)
+    }
+
+    /// Whose records are being stored after they took effect.
+    pub(super) fn routes_in_flight(&self) -> Vec<Arc<str>> {
+        match &self.flight {
+            Some(Flight { cargo: Cargo::Owed(owed), .. }) => owed.records.keys().cloned().collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Takes a change that is in force.
@@ -126,17 +147,39 @@ impl Saving {
     /// Starts to store what is owed, unless a save is under way or the last failure is too fresh.
     pub(super) fn start_owed(&mut self, now_us: u64) {
         let too_early = self.down.is_some() && now_us < self.retry_at_us;
-        if self.flight.is_some() || self.owed.records.is_empty() || too_early {
+        if self.flight.is_some() || too_early {
             return;
         }
-        let owed = std::mem::take(&mut self.owed);
-        self.start(owed.changes(), Cargo::Owed(owed), now_us);
+        if !self.owed.records.is_empty() {
+            let owed = std::mem::take(&mut self.owed);
+            return self.start(owed.changes(), Cargo::Owed(owed), now_us);
+        }
+        if let Some(owed) = self.owed_upstreams.pop_front() {
+            self.start_upstream(&owed.clone(), Cargo::Upstream(owed), now_us);
+        }
     }
 
     /// Only when [`Saving::is_idle`].
     pub(super) fn start_raise(&mut self, changes: Vec<Change>, raise: Raise, now_us: u64) {
         debug_assert!(self.is_idle(), "a raise is stored after everything that is owed");
         self.start(changes, Cargo::Raise(raise), now_us);
+    }
+
+    pub(super) fn owe_upstream(&mut self, owed: OwedUpstream) {
+        self.owed_upstreams.push_back(owed);
+    }
+
+    /// Only when [`Saving::is_idle`].
+    pub(super) fn start_upstream_raise(&mut self, owed: &OwedUpstream, raise: Raise, now_us: u64) {
+        debug_assert!(self.is_idle(), "a raise is stored after everything that is owed");
+        self.start_upstream(owed, Cargo::Raise(raise), now_us);
+    }
+
+    fn start_upstream(&mut self, owed: &OwedUpstream, cargo: Cargo, now_us: u64) {
+        let OwedUpstream { upstream, announced, decision } = owed.clone();
+        let save = self.store.announce(upstream, announced, decision);
+        let save = async move { save.await.map_err(|error| error.to_string()) };
+        self.flight = Some(Flight { save: Box::pin(save), cargo, since_us: now_us });
     }
 
     fn start(&mut self, changes: Vec<Change>, cargo: Cargo, now_us: u64) {
@@ -170,6 +213,12 @@ impl Saving {
                 }
                 Some(Landed::Answer(waiters))
             }
+            Cargo::Upstream(owed) => {
+                if result.is_err() {
+                    self.owed_upstreams.push_front(owed);
+                }
+                None
+            }
             Cargo::Raise(raise) => Some(Landed::Raise(raise)),
             Cargo::GivenUp => None,
         }
@@ -188,6 +237,10 @@ impl Saving {
                 waiters.append(&mut self.owed.waiters);
                 flight.cargo = Cargo::Owed(owed);
                 Some(Landed::Answer(waiters))
+            }
+            Cargo::Upstream(owed) => {
+                flight.cargo = Cargo::Upstream(owed);
+                None
             }
             Cargo::Raise(raise) => Some(Landed::Raise(raise)),
             Cargo::GivenUp => None,

@@ -158,7 +158,7 @@ impl Controller {
             return Ok(());
         }
         let known = upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
-        Err(Refusal::UnknownUpstream { asked: Arc::clone(name), known })
+        Err(Refusal::NoUpstream { asked: Arc::clone(name), known })
     }
 
     /// Puts a new state of a route in force, and publishes it.
@@ -205,7 +205,8 @@ impl Controller {
             .iter()
             .map(|route| route.split.as_ref().map(|split| split.state.clone()))
             .collect();
-        let config = with_live_roles(&self.config, &states);
+        let mut config = with_live_roles(&self.config, &states);
+        self.announced.apply(&mut config.upstreams);
         match Table::build(&config, &mut self.slots, &mut self.endpoints) {
             Ok(table) => {
                 let table = Arc::new(table);

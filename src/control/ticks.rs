@@ -70,6 +70,7 @@ impl Controller {
         self.tend_drills(now_us);
         self.tend(now_us);
         self.memory.tick(now_us);
+        self.tell_sample(now_us);
     }
 
     /// Feeds every guard.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::Weight;
 use crate::immune::forecast::{Forecast, Traffic, Untold, WeightNeeded};
 pub use crate::release::{End, Ended, Held, Phase, Release, Waiting};
-use crate::store::record::{Cord, DecisionId};
+use crate::store::record::{Announced, Cord, DecisionId};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteView {
@@ -19,6 +19,8 @@ pub struct RouteView {
     pub cord: Option<Cord>,
     /// What is in force could not be stored yet: it would not survive a crash.
     pub unsaved: bool,
+    /// Aims or roles are not what the file declares.
+    pub drifts: bool,
     /// `None` where the route denies.
     pub stable: Option<StableView>,
     pub canaries: Vec<CanaryView>,
@@ -206,6 +208,12 @@ pub struct UpstreamView {
     pub endpoints: Vec<EndpointView>,
     /// Since the process started.
     pub ejections: u64,
+    /// Of its endpoints as they are set; the `ETag`.
+    pub revision: u64,
+    /// In the words of the file.
+    pub file: Vec<Arc<str>>,
+    /// `None`: the file's are in force.
+    pub announced: Option<Announced>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use super::watched::CanaryLive;
 use crate::config::Weight;
 use crate::config::units::WHOLE_PPM;
 use crate::immune::Verdict;
+use crate::store::record::RouteRecord;
 
 impl Controller {
     pub(super) fn show_routes(&self, reply: Reply<Vec<RouteView>>) {
@@ -37,6 +38,7 @@ impl Controller {
                 deny: true,
                 cord: None,
                 unsaved: false,
+                drifts: false,
                 stable: None,
                 canaries,
                 self_test: None,
@@ -47,6 +49,7 @@ impl Controller {
         };
         Some(RouteView {
             unsaved: self.saving.is_unsaved(&name),
+            drifts: drifts(&split.state.record),
             name,
             revision: split.state.revision,
             deny: false,
@@ -87,6 +90,12 @@ impl Controller {
             })
             .collect()
     }
+}
+
+fn drifts(record: &RouteRecord) -> bool {
+    let mut roles = record.canaries.iter().map(|canary| &canary.role).chain([&record.stable]);
+    roles.any(|role| role.upstream != role.file_upstream)
+        || record.canaries.iter().any(|canary| canary.aim != canary.file_aim)
 }
 
 fn verdict(split: &SplitLive, live: &CanaryLive) -> VerdictView {

@@ -190,10 +190,14 @@ impl Stage {
     async fn notice_back_off(&mut self, now: Duration) -> Result<(), Cut> {
         let is_pulled = self.route.cord.is_some();
         if self.back_off.is_none() && is_pulled {
-            let filter =
-                DecisionFilter { route: Some(ROUTE.into()), before: None, limit: DecisionFilter::LIMIT_MAX };
-            let decisions = ask(self.cast.handle.decisions(filter)).await?;
-            self.back_off = decisions.into_iter().find(|decision| decision.action == Action::BackOff);
+            let filter = DecisionFilter {
+                route: Some(ROUTE.into()),
+                action: Some(Action::BackOff),
+                limit: 1,
+                ..DecisionFilter::default()
+            };
+            let found = ask(self.cast.handle.decisions(filter)).await?;
+            self.back_off = found.into_iter().next().map(|found| found.decision);
             self.settles_at = self.back_off.as_ref().map(|_| now + SETTLE);
         }
         if self.settled.is_none() && self.settles_at.is_some_and(|at| now >= at) {

@@ -51,6 +51,8 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 2636)) },
         store: Store::File(PathBuf::from("andon.db")),
         evidence: Default::default(),
+        decisions_age: crate::config::DECISIONS_AGE_DEFAULT,
+        source: Default::default(),
         access_log: None,
         tracing: None,
         dns: Default::default(),

@@ -55,6 +55,12 @@ pub enum StoreError {
     Newer { place: Arc<str>, found: i64, known: i64 },
 
     #[error(
+        "store {place}: was written by an older andon: its schema is {found}, this one's is {known}; start this \
+         andon with it once"
+    )]
+    Older { place: Arc<str>, found: usize, known: usize },
+
+    #[error(
         "store {place}: the file was deleted or replaced while andon was running; put it back, or restart andon \
          to begin a new one (pulled cords are forgotten then)"
     )]
@@ -105,6 +111,7 @@ impl StoreError {
             | Self::Corrupt { .. }
             | Self::Foreign { .. }
             | Self::Newer { .. }
+            | Self::Older { .. }
             | Self::Refused { .. }
             | Self::Gone { .. } => false,
         }

@@ -8,6 +8,9 @@
 //! read back exactly. It knows routes that the configuration has forgotten, so a cord outlives its route's
 //! absence from the file.
 
+mod announced;
+mod chain;
+mod decisions;
 mod error;
 mod evidence;
 mod file;
@@ -23,6 +26,7 @@ mod thread;
 pub use error::{BusyCause, StoreError};
 pub use thread::STORE_QUEUE_MAX;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 
@@ -31,7 +35,10 @@ use tokio::sync::oneshot;
 use crate::config::{self, EvidenceKept};
 use crate::release::Release;
 use held::Held;
-use record::{Change, Decision, DecisionFilter, Evidence, EvidenceFilter, EvidencePage, RouteRecord};
+use record::{
+    Announced, Change, Checked, Decision, DecisionFilter, Evidence, EvidenceFilter, EvidencePage, Head,
+    Recorded, RouteRecord, Wanted,
+};
 use sqlite::Database;
 use thread::{Reply, Request};
 
@@ -47,6 +54,8 @@ pub struct Store {
 pub struct Loaded {
     /// In the order of their names.
     pub routes: Vec<RouteRecord>,
+    /// In the order of their upstreams.
+    pub announced: Vec<Announced>,
 }
 
 impl Store {
@@ -56,13 +65,24 @@ impl Store {
         Self::start(Database::open(place, sqlite::BUSY_TIMEOUT)?, place)
     }
 
+    /// Looks at every row of the record of a file that may be in use, and changes nothing. Blocks.
+    pub fn check_file(path: &Path, wanted: Option<&Head>) -> Result<Checked, StoreError> {
+        let database = Database::open_to_read(path)?;
+        let mut checked = database.check_chain(None, wanted)?;
+        while !checked.is_done {
+            checked = database.check_chain(Some(checked), wanted)?;
+        }
+        Ok(checked)
+    }
+
     fn start(
         (database, routes): (Database, Vec<RouteRecord>),
         file: &config::Store,
     ) -> Result<(Self, Loaded), StoreError> {
         let place = Arc::clone(database.place());
+        let announced = database.announced()?;
         let held = Held::new(database, file.clone());
-        Ok((Self { queue: thread::start(held)?, place }, Loaded { routes }))
+        Ok((Self { queue: thread::start(held)?, place }, Loaded { routes, announced }))
     }
 
     /// All changes or none, in one transaction and in their order. Each replaces the whole state of its route and
@@ -72,9 +92,61 @@ impl Store {
         self.ask(|reply| Request::Save(changes, reply)).await
     }
 
-    /// Newest first, which is the order of saving, whatever the clock said.
-    pub async fn decisions(&self, filter: DecisionFilter) -> Result<Vec<Decision>, StoreError> {
-        self.ask(|reply| Request::Decisions(filter, reply)).await
+    /// As many as are asked for, or all that there are. Their order is that of saving, whatever the clock said.
+    pub async fn decisions(&self, mut filter: DecisionFilter) -> Result<Vec<Recorded>, StoreError> {
+        let limit = filter.limit.clamp(1, DecisionFilter::LIMIT_MAX);
+        let mut list = Vec::new();
+        loop {
+            filter.limit = limit - u32::try_from(list.len()).unwrap_or(limit);
+            let asked = filter.clone();
+            let page = self.ask(|reply| Request::Decisions(asked, reply)).await?;
+            list.extend(page.list);
+            match page.next.filter(|_| list.len() < limit as usize) {
+                Some(next) => filter.part = next,
+                None => return Ok(list),
+            }
+        }
+    }
+
+    /// Of each the newest decision that there is.
+    pub async fn newest_of(&self, wanted: Vec<Wanted>) -> Result<Vec<Option<Recorded>>, StoreError> {
+        self.ask(|reply| Request::NewestOf(wanted, reply)).await
+    }
+
+    /// Looks at every row of the record, a stretch at a time. `wanted` is a row that must be there as it is.
+    pub async fn check(&self, wanted: Option<Head>) -> Result<Checked, StoreError> {
+        let mut checked = None;
+        loop {
+            let (from, wanted) = (checked.take(), wanted.clone());
+            let next = self.ask(|reply| Request::Check(from, wanted, reply)).await?;
+            if next.is_done {
+                return Ok(next);
+            }
+            checked = Some(next);
+        }
+    }
+
+    /// The newest row.
+    pub async fn head(&self) -> Result<Head, StoreError> {
+        self.ask(Request::Head).await
+    }
+
+    /// The oldest decisions go as far as they are from before `before_ms`, a bounded number of them. Queued at once.
+    pub fn prune(&self, before_ms: i64) -> impl Future<Output = Result<u64, StoreError>> + Send + use<> {
+        let (reply, answer) = oneshot::channel();
+        self.answer(self.enqueue(Request::Prune(before_ms, reply)), answer)
+    }
+
+    /// Of an upstream, the endpoints that were set at run time (`None`: the file's hold again), and the decision.
+    /// Queued at once.
+    pub fn announce(
+        &self,
+        upstream: Arc<str>,
+        announced: Option<Announced>,
+        decision: Option<Decision>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+        let (reply, answer) = oneshot::channel();
+        self.answer(self.enqueue(Request::Announce(upstream, announced, decision, reply)), answer)
     }
 
     /// All of it or nothing; then the oldest evidence goes, as far as it is older or more than what is `kept`. It is
@@ -86,12 +158,7 @@ impl Store {
         now_ms: i64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
-        let queued = self.enqueue(Request::Append(list, kept, now_ms, reply));
-        let gone = self.gone();
-        async move {
-            queued?;
-            answer.await.unwrap_or(Err(gone))
-        }
+        self.answer(self.enqueue(Request::Append(list, kept, now_ms, reply)), answer)
     }
 
     pub async fn evidence(&self, filter: EvidenceFilter) -> Result<EvidencePage, StoreError> {
@@ -132,6 +199,19 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         self.enqueue(request(reply))?;
         answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// The answer to what was queued before it is waited for.
+    fn answer<T: Send>(
+        &self,
+        queued: Result<(), StoreError>,
+        answer: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send + use<T> {
+        let gone = self.gone();
+        async move {
+            queued?;
+            answer.await.unwrap_or(Err(gone))
+        }
     }
 
     fn enqueue(&self, request: Request) -> Result<(), StoreError> {

@@ -110,10 +110,12 @@ pub enum Action {
     ReleaseAbort,
     /// The stable version of before is stable again.
     RollBack,
+    /// An upstream of the route got other endpoints.
+    Upstream,
 }
 
 impl Action {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Weight,
         Self::BackOff,
         Self::Raise,
@@ -131,6 +133,7 @@ impl Action {
         Self::ReleasePromote,
         Self::ReleaseAbort,
         Self::RollBack,
+        Self::Upstream,
     ];
 
     pub fn label(self) -> &'static str {
@@ -152,6 +155,7 @@ impl Action {
             Self::ReleasePromote => "release_promote",
             Self::ReleaseAbort => "release_abort",
             Self::RollBack => "roll_back",
+            Self::Upstream => "upstream",
         }
     }
 
@@ -167,20 +171,128 @@ pub struct Change {
     pub decision: Option<Decision>,
 }
 
+/// A decision as it stands in the record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    pub decision: Decision,
+    /// Its place in the record: each row has the number after the one before it.
+    pub seq: i64,
+    /// Of the row before it.
+    pub previous: Hash,
+    /// Of what it says and of `previous`.
+    pub hash: Hash,
+}
+
+/// A SHA-256 in 64 hex digits.
+pub type Hash = Arc<str>;
+
+/// A row of the record, by which all before it are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// 0: there is none.
+    pub seq: i64,
+    pub hash: Hash,
+}
+
+impl Head {
+    pub const ACCEPTED: &'static str = "a row and its hash, such as 42:9f86d081… with all 64 hex digits";
+
+    /// `42:9f86d081…`
+    pub fn parse(text: &str) -> Option<Self> {
+        let (seq, hash) = text.split_once(':')?;
+        let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let seq = seq.parse().ok().filter(|seq| *seq > 0 && is_hash)?;
+        Some(Self { seq, hash: hash.to_ascii_lowercase().into() })
+    }
+}
+
+/// What looking at the record, row by row, came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The last row that fits.
+    pub head: Head,
+    /// Rows that fit.
+    pub rows: u64,
+    /// Rows that were pruned before the first one.
+    pub pruned: u64,
+    /// `None`: all fit.
+    pub broken: Option<Broken>,
+    /// False: there are more rows.
+    pub is_done: bool,
+}
+
+/// The first row that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    pub seq: i64,
+    pub id: Option<DecisionId>,
+    /// One sentence for a person.
+    pub found: String,
+}
+
 /// Which decisions to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DecisionFilter {
     pub route: Option<Arc<str>>,
-    /// Only decisions older than this one: the next page. One that is not in the record gives an empty page: the
-    /// record loses its oldest decisions first, so nothing older than a forgotten one is left.
-    pub before: Option<DecisionId>,
-    /// Newest first, at most this many; 1 to [`DecisionFilter::LIMIT_MAX`]. What lies outside is taken as the
-    /// nearer of the two.
+    pub action: Option<Action>,
+    /// No earlier than this.
+    pub since_ms: Option<i64>,
+    /// Earlier than this.
+    pub until_ms: Option<i64>,
+    pub part: Part,
+    /// At most this many; 1 to [`DecisionFilter::LIMIT_MAX`]. What lies outside is taken as the nearer of the two.
     pub limit: u32,
+}
+
+/// Where to read on, and which way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// From the newest back.
+    #[default]
+    Newest,
+    /// Back from this one, without it. One that is not in the record gives an empty page: the record loses its oldest
+    /// decisions first, so nothing older than a forgotten one is left.
+    OlderThan(DecisionId),
+    /// Back from this number, without it.
+    Before(i64),
+    /// Oldest first, from this number on, without it.
+    After(i64),
+    /// This one alone.
+    Only(DecisionId),
 }
 
 impl DecisionFilter {
     pub const LIMIT_MAX: u32 = 1_000;
+}
+
+/// What one look at the record found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DecisionPage {
+    pub list: Vec<Recorded>,
+    /// Where there may be more.
+    pub next: Option<Part>,
+}
+
+/// Of which the newest decision is asked for: that is where the present state came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub route: Arc<str>,
+    pub canary: Option<Arc<str>>,
+    /// Of either kind.
+    pub actions: [Action; 2],
+}
+
+/// Endpoints of an upstream that were set at run time, in the words of the configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    pub upstream: Arc<str>,
+    /// What the file said when they were set. When it says something else, it wins.
+    pub file: Vec<Arc<str>>,
+    pub live: Vec<Arc<str>>,
+    pub by: Arc<str>,
+    pub why: Arc<str>,
+    pub at_ms: i64,
+    pub decision: DecisionId,
 }
 
 /// A stretch of what the guard of a canary was given. What the blob says is the immune system's business.

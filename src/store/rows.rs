@@ -10,7 +10,9 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use super::StoreError;
-use super::record::{Action, CanaryRecord, Cord, Decision, Evidence, Role, RouteRecord, Strikes};
+use super::record::{
+    Action, Announced, CanaryRecord, Cord, Decision, Evidence, Recorded, Role, RouteRecord, Strikes,
+};
 use crate::config::Weight;
 use crate::release::Release;
 
@@ -68,7 +70,7 @@ pub(super) fn release(fields: &Fields<'_>) -> Result<Release, StoreError> {
     serde_json::from_str(&text).map_err(|error| fields.corrupt("body", &error.to_string(), "a release"))
 }
 
-pub(super) fn decision(fields: &Fields<'_>) -> Result<Decision, StoreError> {
+fn decision(fields: &Fields<'_>) -> Result<Decision, StoreError> {
     Ok(Decision {
         id: fields.text("id")?,
         at_ms: fields.integer("at_ms")?,
@@ -81,6 +83,33 @@ pub(super) fn decision(fields: &Fields<'_>) -> Result<Decision, StoreError> {
         after: fields.weight("after_ppm")?,
         evidence: fields.json_or_null("evidence")?,
     })
+}
+
+/// With the hash of the row before it, which the query brings along.
+pub(super) fn recorded(fields: &Fields<'_>) -> Result<Recorded, StoreError> {
+    Ok(Recorded {
+        decision: decision(fields)?,
+        seq: fields.integer("seq")?,
+        previous: fields.text("previous")?,
+        hash: fields.text("hash")?,
+    })
+}
+
+/// Without its endpoints, which are rows of their own.
+pub(super) fn announced(fields: &Fields<'_>) -> Result<Announced, StoreError> {
+    Ok(Announced {
+        upstream: fields.text("upstream")?,
+        file: Vec::new(),
+        live: Vec::new(),
+        by: fields.text("by")?,
+        why: fields.text("why")?,
+        at_ms: fields.integer("at_ms")?,
+        decision: fields.text("decision")?,
+    })
+}
+
+pub(super) fn endpoint(fields: &Fields<'_>) -> Result<Arc<str>, StoreError> {
+    fields.text("endpoint")
 }
 
 pub(super) fn evidence(fields: &Fields<'_>) -> Result<Evidence, StoreError> {

@@ -10,13 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, ToSql, Transaction, TransactionBehavior, params};
 
-use super::StoreError;
 use super::file::{self, Claim};
-use super::record::{Change, Decision, DecisionFilter, RouteRecord};
+use super::record::{Change, Head, RouteRecord};
 use super::releases;
 use super::rows::{self, Fields};
+use super::{StoreError, announced, chain};
 use crate::config;
 
 /// How long another program (a `sqlite3` in someone's terminal) may hold the lock before a save fails.
@@ -26,7 +26,26 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const APPLICATION_ID: i64 = 0x416e_646e;
 
 /// Each is run once, in one transaction with the new `user_version`. Append; never change one that was released.
-const MIGRATIONS: [&str; 4] = [FIRST, STRIKES, super::evidence::MIGRATION, super::releases::MIGRATION];
+const MIGRATIONS: [Migration; 6] = [
+    Migration::of(FIRST),
+    Migration::of(STRIKES),
+    Migration::of(super::evidence::MIGRATION),
+    Migration { sql: chain::MIGRATION, then: chain::link },
+    Migration::of(announced::MIGRATION),
+    Migration::of(releases::MIGRATION),
+];
+
+struct Migration {
+    sql: &'static str,
+    /// What SQL cannot say.
+    then: fn(&Transaction<'_>) -> rusqlite::Result<()>,
+}
+
+impl Migration {
+    const fn of(sql: &'static str) -> Self {
+        Self { sql, then: |_| Ok(()) }
+    }
+}
 
 const FIRST: &str = "
 CREATE TABLE route (
@@ -90,13 +109,6 @@ ALTER TABLE canary ADD COLUMN strikes_since_ms INTEGER -- when the ceiling moved
 const SAVE_ROUTE: &str = "INSERT INTO route VALUES (?1, ?2, ?3, ?4)";
 const SAVE_CANARY: &str = "INSERT INTO canary VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const SAVE_CORD: &str = "INSERT INTO cord VALUES (?1, ?2, ?3, ?4, ?5)";
-const SAVE_DECISION: &str = "
-    INSERT INTO decision (id, at_ms, route, canary, action, by, why, before_ppm, after_ppm, evidence)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING";
-const DECISIONS: &str = "SELECT * FROM decision WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
-const DECISIONS_OF_ROUTE: &str =
-    "SELECT * FROM decision WHERE seq < ?1 AND route = ?3 ORDER BY seq DESC LIMIT ?2";
-
 pub(super) struct Database {
     pub(super) connection: Connection,
     place: Arc<str>,
@@ -122,35 +134,50 @@ impl Database {
         Ok((database, routes))
     }
 
+    /// Beside an andon that may be running. Its schema must be ours: what is to be read was not there before.
+    pub(super) fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let place: Arc<str> = path.display().to_string().into();
+        if !path.is_file() {
+            return Err(StoreError::NotAFile { place });
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let database = Self::connect_with(path, flags, None)?;
+        database.connection.busy_timeout(BUSY_TIMEOUT).map_err(database.sqlite())?;
+        let (found, known) = (database.version()?, MIGRATIONS.len());
+        if found == known { Ok(database) } else { Err(StoreError::Older { place, found, known }) }
+    }
+
     pub(super) fn place(&self) -> &Arc<str> {
         &self.place
     }
 
-    pub(super) fn save(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        self.check_claim()?;
-        let saved = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(
-            |transaction| {
-                for change in changes {
-                    replace_route(&transaction, &change.record)?;
-                    if let Some(decision) = &change.decision {
-                        append_decision(&transaction, decision)?;
-                    }
+    /// Returns the newest row, if there is a new one.
+    pub(super) fn save(&mut self, changes: &[Change]) -> Result<Option<Head>, StoreError> {
+        self.write(|transaction| {
+            let mut appended = false;
+            for change in changes {
+                replace_route(transaction, &change.record)?;
+                if let Some(decision) = &change.decision {
+                    appended |= chain::append(transaction, decision)?;
                 }
-                transaction.commit()
-            },
-        );
-        saved.map_err(self.sqlite())
+            }
+            if appended { chain::head(transaction).map(Some) } else { Ok(None) }
+        })
     }
 
-    pub(super) fn decisions(&self, filter: &DecisionFilter) -> Result<Vec<Decision>, StoreError> {
-        let limit = filter.limit.clamp(1, DecisionFilter::LIMIT_MAX);
-        let Some(before_seq) = self.seq_of(filter.before.as_deref())? else { return Ok(Vec::new()) };
-        match &filter.route {
-            None => self.read("decision", DECISIONS, &[&before_seq, &limit], rows::decision),
-            Some(route) => {
-                self.read("decision", DECISIONS_OF_ROUTE, &[&before_seq, &limit, &&**route], rows::decision)
-            }
-        }
+    /// All that `work` does, or nothing.
+    pub(super) fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.check_claim()?;
+        let written = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(
+            |transaction| {
+                let done = work(&transaction)?;
+                transaction.commit().map(|()| done)
+            },
+        );
+        written.map_err(self.sqlite())
     }
 
     pub(super) fn check_claim(&self) -> Result<(), StoreError> {
@@ -175,11 +202,15 @@ impl Database {
     }
 
     fn connect(path: &Path, claim: Option<Claim>) -> Result<Self, StoreError> {
-        let place: Arc<str> = path.display().to_string().into();
         // Not SQLite's default flags: a file may be called `file:x?y`, that is no URI here.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Self::connect_with(path, flags, claim)
+    }
+
+    fn connect_with(path: &Path, flags: OpenFlags, claim: Option<Claim>) -> Result<Self, StoreError> {
+        let place: Arc<str> = path.display().to_string().into();
         let connection = Connection::open_with_flags(path, flags)
             .map_err(|error| StoreError::of_sqlite(&place, &error))?;
         Ok(Self { connection, place, claim, evidence_bytes: None })
@@ -226,8 +257,9 @@ impl Database {
     fn migrate(&mut self, from: usize) -> Result<(), StoreError> {
         let migrated = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(
             |transaction| {
-                for migration in MIGRATIONS.iter().skip(from) {
-                    transaction.execute_batch(migration)?;
+                for Migration { sql, then } in MIGRATIONS.iter().skip(from) {
+                    transaction.execute_batch(sql)?;
+                    then(&transaction)?;
                 }
                 transaction.execute_batch(&format!(
                     "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {};",
@@ -269,15 +301,6 @@ impl Database {
             record.release = self.releases(&record.route, 1)?.pop();
         }
         Ok(routes)
-    }
-
-    /// Everything is before "no decision in particular"; `None`: no such decision.
-    fn seq_of(&self, id: Option<&str>) -> Result<Option<i64>, StoreError> {
-        let Some(id) = id else { return Ok(Some(i64::MAX)) };
-        self.connection
-            .query_row("SELECT seq FROM decision WHERE id = ?1", [id], |row| row.get(0))
-            .optional()
-            .map_err(self.sqlite())
     }
 
     pub(super) fn read<T>(
@@ -342,20 +365,4 @@ fn replace_route(transaction: &Transaction<'_>, record: &RouteRecord) -> rusqlit
         Some(release) => releases::save(transaction, route, release),
         None => Ok(()),
     }
-}
-
-fn append_decision(transaction: &Transaction<'_>, decision: &Decision) -> rusqlite::Result<()> {
-    transaction.prepare_cached(SAVE_DECISION)?.execute(params![
-        &*decision.id,
-        decision.at_ms,
-        &*decision.route,
-        decision.canary.as_deref(),
-        decision.action.label(),
-        &*decision.by,
-        &*decision.why,
-        decision.before.ppm(),
-        decision.after.ppm(),
-        decision.evidence.as_ref().map(serde_json::Value::to_string),
-    ])?;
-    Ok(())
 }

@@ -9,11 +9,14 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use tokio::sync::oneshot;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::StoreError;
 use super::held::Held;
-use super::record::{Change, Decision, DecisionFilter, Evidence, EvidenceFilter, EvidencePage};
+use super::record::{
+    Announced, Change, Checked, Decision, DecisionFilter, DecisionPage, Evidence, EvidenceFilter,
+    EvidencePage, Head, Recorded, Wanted,
+};
 use super::releases::RELEASES_MAX;
 use crate::config::EvidenceKept;
 use crate::release::Release;
@@ -23,7 +26,14 @@ pub const STORE_QUEUE_MAX: usize = 256;
 
 pub(super) enum Request {
     Save(Vec<Change>, Reply<()>),
-    Decisions(DecisionFilter, Reply<Vec<Decision>>),
+    /// Of an upstream, its announced endpoints; `None`: the file's again.
+    Announce(Arc<str>, Option<Announced>, Option<Decision>, Reply<()>),
+    Decisions(DecisionFilter, Reply<DecisionPage>),
+    NewestOf(Vec<Wanted>, Reply<Vec<Option<Recorded>>>),
+    Check(Option<Checked>, Option<Head>, Reply<Checked>),
+    Head(Reply<Head>),
+    /// Decisions from before this time.
+    Prune(i64, Reply<u64>),
     /// Evidence, how much of it is kept, and the date.
     Append(Vec<Arc<Evidence>>, EvidenceKept, i64, Reply<()>),
     Evidence(EvidenceFilter, Reply<EvidencePage>),
@@ -52,10 +62,28 @@ fn serve(mut held: Held, requests: &Receiver<Request>) {
         match request {
             // A caller that no longer waits is no failure: what it asked for was done.
             Request::Save(changes, reply) => {
-                drop(reply.send(held.open().and_then(|database| database.save(&changes))));
+                let saved = held.open().and_then(|database| database.save(&changes));
+                drop(reply.send(saved.map(|head| tell(held.place(), head))));
             }
             Request::Decisions(filter, reply) => {
                 drop(reply.send(held.open().and_then(|database| database.decisions(&filter))));
+            }
+            Request::Announce(upstream, announced, decision, reply) => {
+                let done = held
+                    .open()
+                    .and_then(|database| database.announce(&upstream, announced.as_ref(), decision.as_ref()));
+                drop(reply.send(done.map(|head| tell(held.place(), head))));
+            }
+            Request::NewestOf(wanted, reply) => {
+                drop(reply.send(held.open().and_then(|database| database.newest_of(&wanted))));
+            }
+            Request::Check(from, wanted, reply) => {
+                let checked = held.open().and_then(|database| database.check_chain(from, wanted.as_ref()));
+                drop(reply.send(checked));
+            }
+            Request::Head(reply) => drop(reply.send(held.open().and_then(|database| database.head()))),
+            Request::Prune(before_ms, reply) => {
+                drop(reply.send(held.open().and_then(|database| database.prune(before_ms))));
             }
             Request::Append(list, kept, now_ms, reply) => {
                 drop(reply.send(held.open().and_then(|database| database.append(&list, kept, now_ms))));
@@ -80,5 +108,12 @@ fn serve(mut held: Held, requests: &Receiver<Request>) {
     let place = Arc::clone(held.place());
     if let Err(error) = held.close() {
         warn!(%place, %error, "store not closed cleanly; nothing is lost, the next start recovers it");
+    }
+}
+
+/// So that the log, which may be kept elsewhere, can vouch for the record.
+fn tell(place: &str, head: Option<Head>) {
+    if let Some(Head { seq, hash }) = head {
+        info!(%place, seq, %hash, "recorded");
     }
 }

@@ -98,7 +98,7 @@ fn a_route_is_shown_whole_and_in_stable_order() {
         )
     };
     let expected = format!(
-        r#"{{"name":"shop","revision":7,"deny":false,"unsaved":false,"cord":null,"stable":{{"upstream":"v1","effective":"95%","effective_ppm":950000,"window":{}}},"canaries":[{{"name":"canary","upstream":"v2","aim":"5%","aim_ppm":50000,"ceiling":"100%","ceiling_ppm":1000000,"effective":"5%","effective_ppm":50000,"file_aim":"1%","file_aim_ppm":10000,"back_off":{{"strikes":1,"strikes_max":3,"next_step_seconds":530.0,"sentence":"strike 1 of 3; next step up in 9 min"}},"verdict":{{"verdict":"undecided","reason":"2 of 50 failed","odds":100.0,"odds_log10":2.0,"holds":true,"signals":[{{"signal":"errors","odds":1000.0,"odds_log10":3.0}}],"compared_with":"stable"}},"window":{},"lots":null}}],"self_test":null,"drill":null,"release":null,"previous_stable":null}}"#,
+        r#"{{"name":"shop","revision":7,"deny":false,"unsaved":false,"drifts":false,"cord":null,"stable":{{"upstream":"v1","effective":"95%","effective_ppm":950000,"window":{}}},"canaries":[{{"name":"canary","upstream":"v2","aim":"5%","aim_ppm":50000,"ceiling":"100%","ceiling_ppm":1000000,"effective":"5%","effective_ppm":50000,"file_aim":"1%","file_aim_ppm":10000,"back_off":{{"strikes":1,"strikes_max":3,"next_step_seconds":530.0,"sentence":"strike 1 of 3; next step up in 9 min"}},"verdict":{{"verdict":"undecided","reason":"2 of 50 failed","odds":100.0,"odds_log10":2.0,"holds":true,"signals":[{{"signal":"errors","odds":1000.0,"odds_log10":3.0}}],"compared_with":"stable"}},"window":{},"lots":null}}],"self_test":null,"drill":null,"release":null,"previous_stable":null}}"#,
         window(950, "95.0", 0, "0.0"),
         window(50, "5.0", 2, "0.04"),
     );
@@ -295,7 +295,13 @@ fn decisions_come_in_pages() {
     for limit in ["0", "1001", "-1", "x", "", "99999999999999999999"] {
         check(&format!("GET /api/v1/decisions?limit={limit}"), &[], "", 422, &["from 1 to 1000"]);
     }
-    check("GET /api/v1/decisions?page=2", &[], "", 422, &["\\\"page\\\"", "route, limit, before"]);
+    check(
+        "GET /api/v1/decisions?page=2",
+        &[],
+        "",
+        422,
+        &["\\\"page\\\"", "route, action, since, until, limit, before, format"],
+    );
 }
 
 #[test]

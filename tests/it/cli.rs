@@ -51,7 +51,8 @@ fn status_is_a_table_with_the_cord_below_its_route() {
         text[8]
     );
     assert_eq!(words(&text[9]), "closed denied");
-    assert_eq!(text.len(), 10);
+    assert_eq!(text[10], "multi is not as the file declares: see andon drift");
+    assert_eq!(text.len(), 11);
 }
 
 #[test]

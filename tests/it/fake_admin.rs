@@ -19,6 +19,7 @@ use std::time::Duration;
 use andon::admin::{self, Phase};
 use andon::config::Weight;
 use andon::control::command::{Command, Handle, PullCord, Refusal, ReloadReport, SetWeight, StartDrill};
+use andon::control::drift::{Difference, DriftView, Kind, Origin};
 use andon::control::explained::Explanation;
 use andon::control::forecasts::AskForecast;
 use andon::control::view::{
@@ -27,7 +28,7 @@ use andon::control::view::{
 };
 use andon::control::what_if::WhatIfReport;
 use andon::immune::forecast::{Beside, Forecast, Harm, SmallestSeen, Spread, Traffic, Untold, WeightNeeded};
-use andon::store::record::{Action, Cord, Decision, DecisionFilter};
+use andon::store::record::{Action, Checked, Cord, Decision, DecisionFilter, Head, Part, Recorded};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -87,6 +88,12 @@ async fn control(mut commands: mpsc::Receiver<Command>) {
                 reply.send(route(&name)).is_ok()
             }
             Command::Decisions(filter, reply) => reply.send(Ok(decisions(&filter))).is_ok(),
+            Command::Drift(reply) => reply.send(Ok(drift())).is_ok(),
+            Command::Config(reply) => reply.send(Err(Refusal::Gone)).is_ok(),
+            Command::SetUpstream(_, reply) => reply.send(Err(Refusal::Gone)).is_ok(),
+            Command::Subscribe(_, reply) => reply.send(Err(Refusal::Gone)).is_ok(),
+            Command::CheckRecord(_, reply) => reply.send(Ok(checked())).is_ok(),
+            Command::RecordHead(reply) => reply.send(Ok(checked().head)).is_ok(),
             Command::Explain(_, reply) => reply.send(Ok(Explanation::default())).is_ok(),
             Command::WhatIf(_, reply) => reply.send(Ok(WhatIfReport::default())).is_ok(),
             Command::Reload(reply) => reply.send(reload()).is_ok(),
@@ -190,14 +197,52 @@ fn reload() -> Result<ReloadReport, Refusal> {
     Err(Refusal::BadConfig { drawn, count: 1 })
 }
 
-fn decisions(filter: &DecisionFilter) -> Vec<Decision> {
-    (1..=3)
-        .rev()
-        .map(decision)
-        .filter(|decision| filter.route.as_ref().is_none_or(|route| *route == decision.route))
-        .filter(|decision| filter.before.as_ref().is_none_or(|before| decision.id < *before))
+fn decisions(filter: &DecisionFilter) -> Vec<Recorded> {
+    let of = |number: i64| {
+        let hash = |number| format!("{number:064x}").into();
+        Recorded { decision: decision(number), seq: number, previous: hash(number - 1), hash: hash(number) }
+    };
+    let is_wanted = |found: &Recorded| match &filter.part {
+        Part::OlderThan(id) => found.decision.id < *id,
+        Part::Only(id) => found.decision.id == *id,
+        Part::Before(seq) => found.seq < *seq,
+        Part::After(seq) => found.seq > *seq,
+        Part::Newest => true,
+    };
+    let mut all: Vec<Recorded> = (1..=3).rev().map(of).collect();
+    if matches!(filter.part, Part::After(_)) {
+        all.reverse();
+    }
+    all.into_iter()
+        .filter(|found| filter.route.as_ref().is_none_or(|route| *route == found.decision.route))
+        .filter(is_wanted)
         .take(filter.limit as usize)
         .collect()
+}
+
+fn drift() -> DriftView {
+    let origin = Origin {
+        since_ms: 1_700_000_000_001,
+        by: "ana".into(),
+        why: "reason 1".into(),
+        decision: Some("01890000-0000-7000-8000-000000000001".into()),
+    };
+    let one = Difference {
+        kind: Kind::Aim,
+        route: Some("shop".into()),
+        canary: Some("canary".into()),
+        upstream: None,
+        file: "1%".to_owned(),
+        live: "5%".to_owned(),
+        origin: Some(origin),
+        remedy: "write weight".to_owned(),
+    };
+    DriftView { differences: vec![one], more: 0 }
+}
+
+fn checked() -> Checked {
+    let head = Head { seq: 3, hash: format!("{:064x}", 3).into() };
+    Checked { head, rows: 3, pruned: 0, broken: None, is_done: true }
 }
 
 fn decision(number: i64) -> Decision {
@@ -228,6 +273,7 @@ fn routes() -> Vec<RouteView> {
         revision,
         deny: false,
         unsaved: false,
+        drifts: name == "multi",
         cord: None,
         stable: Some(StableView { upstream: "v1".into(), effective: weight("95%"), window: window(950, 0) }),
         canaries,

@@ -13,6 +13,8 @@ mod fake_admin;
 mod loadtest;
 mod readme;
 mod record;
+#[cfg(test)]
+mod record_chain;
 mod tidy;
 mod units;
 
@@ -25,11 +27,15 @@ mod bodies;
 #[cfg(test)]
 mod departures;
 #[cfg(test)]
+mod drift;
+#[cfg(test)]
 mod drill;
 #[cfg(test)]
 mod early;
 #[cfg(test)]
 mod endpoints;
+#[cfg(test)]
+mod events;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
@@ -75,6 +81,8 @@ mod regressions;
 #[cfg(test)]
 mod release;
 #[cfg(test)]
+mod reload_atomic;
+#[cfg(test)]
 mod rescue;
 #[cfg(test)]
 mod retries;
@@ -103,6 +111,8 @@ mod tls_endpoints;
 mod tracing;
 #[cfg(test)]
 mod upgrade;
+#[cfg(test)]
+mod upstreams_live;
 #[cfg(test)]
 mod websocket;
 #[cfg(test)]

@@ -88,6 +88,7 @@ fn on_a_full_disk_traffic_goes_on_and_only_what_lowers_takes_effect() {
 
     let lowered = andon.set_weight("0.5%").ok();
     assert_eq!(lowered["canaries"][0]["effective"], "0.5%", "{lowered}");
+    assert_eq!(lowered["unsaved"], true, "{lowered}");
     andon.ask("POST", "/api/v1/routes/shop/cord", r#"{"why": "a look first", "by": "ann"}"#).ok();
     assert_eq!(andon.shop()["canaries"][0]["effective_ppm"], 0);
     assert_eq!(andon.exchange(get("/")).text(), "stable");
@@ -95,7 +96,15 @@ fn on_a_full_disk_traffic_goes_on_and_only_what_lowers_takes_effect() {
     let lift = ["--fsize=unlimited:unlimited", "--pid", &andon.pid().to_string()].map(str::to_owned);
     assert!(Command::new("prlimit").args(lift).status().expect("util-linux is there").success());
     wait::until("there is room again", || (andon.metric("andon_store_up", &[]) == 1.0).then_some(()));
+    let whole = |andon: &Andon| {
+        let checked = andon.ask("GET", "/api/v1/decisions/verify", "").ok();
+        assert_eq!(checked["whole"], true, "{checked}");
+    };
+    whole(&andon);
+    assert_eq!(andon.shop()["unsaved"], false);
     andon.kill();
-    let shop = site.start().shop();
+    let andon = site.start();
+    whole(&andon);
+    let shop = andon.shop();
     assert_eq!((&shop["cord"]["by"], &shop["canaries"][0]["aim"]), (&json!("ann"), &json!("0.5%")), "{shop}");
 }

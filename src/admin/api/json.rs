@@ -5,6 +5,7 @@
 //! milliseconds); durations are seconds. A number that is not finite is `null`. The command line reads the same
 //! types, so it ignores fields that it does not know yet.
 
+mod decision;
 mod drill;
 mod forecast;
 mod release;
@@ -23,8 +24,9 @@ use crate::control::view::{
     BackOffView, CanaryView, LotsView, RouteView, SelfTestView, SignalView, StableView, VerdictView,
     WindowView,
 };
-use crate::store::record::{Cord, Decision};
+use crate::store::record::Cord;
 
+pub use decision::{DecisionJson, DecisionsJson};
 pub use drill::DrillJson;
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +41,9 @@ pub struct RouteJson {
     pub deny: bool,
     /// The state in force is not stored yet: the store is down, and Andon keeps trying.
     pub unsaved: bool,
+    /// Aims or roles are not what the file declares: `/drift` says which.
+    #[serde(default)]
+    pub drifts: bool,
     pub cord: Option<CordJson>,
     pub stable: Option<StableJson>,
     pub canaries: Vec<CanaryJson>,
@@ -159,30 +164,6 @@ pub struct WindowJson {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct DecisionsJson {
-    pub decisions: Vec<DecisionJson>,
-    /// What `before` is for the next page; `null` where this page was not full, so there is none.
-    pub next: Option<String>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct DecisionJson {
-    pub id: String,
-    pub at: Option<String>,
-    pub at_ms: i64,
-    pub route: String,
-    pub canary: Option<String>,
-    pub action: String,
-    pub by: String,
-    pub why: String,
-    pub before: String,
-    pub before_ppm: u32,
-    pub after: String,
-    pub after_ppm: u32,
-    pub evidence: Option<serde_json::Value>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ReloadJson {
     pub generation: u64,
     pub changed: bool,
@@ -208,6 +189,7 @@ impl From<&RouteView> for RouteJson {
             revision: view.revision,
             deny: view.deny,
             unsaved: view.unsaved,
+            drifts: view.drifts,
             cord: view.cord.as_ref().map(CordJson::from),
             stable: view.stable.as_ref().map(StableJson::from),
             canaries: view.canaries.iter().map(CanaryJson::from).collect(),
@@ -333,28 +315,6 @@ impl From<&WindowView> for WindowJson {
             p50_seconds: seconds(view.p50_us),
             p95_seconds: seconds(view.p95_us),
             p99_seconds: seconds(view.p99_us),
-        }
-    }
-}
-
-impl From<&Decision> for DecisionJson {
-    fn from(decision: &Decision) -> Self {
-        let (before, before_ppm) = written(decision.before);
-        let (after, after_ppm) = written(decision.after);
-        Self {
-            id: decision.id.to_string(),
-            at: timestamp(decision.at_ms),
-            at_ms: decision.at_ms,
-            route: decision.route.to_string(),
-            canary: decision.canary.as_ref().map(ToString::to_string),
-            action: decision.action.label().to_owned(),
-            by: decision.by.to_string(),
-            why: decision.why.to_string(),
-            before,
-            before_ppm,
-            after,
-            after_ppm,
-            evidence: decision.evidence.clone(),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! `/api/v1`: one file a resource. [`json`] is the shape that programs rely on, `input` what is let in.
 
-mod config;
+pub(super) mod config;
 mod cord;
 mod decisions;
+pub mod drift;
 mod drill;
+mod events;
 mod forecast;
 mod input;
 pub mod json;
@@ -11,9 +13,11 @@ mod precondition;
 pub mod record_json;
 mod releases;
 mod routes;
-pub(super) mod upstreams;
+pub mod upstreams;
 mod weight;
 mod what_if;
+
+pub(super) use events::EVENT_STREAMS_MAX;
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
@@ -37,10 +41,16 @@ pub(super) fn router() -> Router<Face> {
         .route("/routes/{route}/rollback", post(releases::roll_back))
         .route("/cord", post(cord::pull_all))
         .route("/upstreams", get(upstreams::list))
+        .route("/upstreams/{upstream}", get(upstreams::one).put(upstreams::set).delete(upstreams::reset))
         .route("/decisions", get(decisions::list))
+        .route("/decisions/head", get(decisions::head))
+        .route("/decisions/verify", get(decisions::verify))
         .route("/decisions/{id}", get(decisions::one))
         .route("/decisions/{id}/evidence", get(decisions::evidence))
+        .route("/events", get(events::listen))
         .route("/what-if", post(what_if::ask))
+        .route("/drift", get(drift::show))
+        .route("/config", get(config::show))
         .route("/config/reload", post(config::reload))
         .route("/openapi.json", get(openapi))
 }

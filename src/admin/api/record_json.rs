@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::json::{DecisionJson, SignalJson, finite, timestamp};
 use crate::control::explained::{Explanation, TickView};
 use crate::control::what_if::{Judged, ReleaseView, WhatIfReport};
-use crate::store::record::Decision;
+use crate::store::record::{Checked, Head, Recorded};
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct EvidenceJson {
@@ -89,8 +89,54 @@ pub struct JudgedJson {
     pub until_then: SeenJson,
 }
 
+/// The newest row of the record: whoever keeps it can tell later that nothing before it was changed or cut off.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HeadJson {
+    /// 0: there is none.
+    pub seq: i64,
+    pub hash: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CheckedJson {
+    pub whole: bool,
+    /// Rows that fit.
+    pub rows: u64,
+    /// Rows that were pruned before them.
+    pub pruned: u64,
+    /// The last row that fits.
+    pub head: HeadJson,
+    /// The first that does not.
+    pub broken: Option<BrokenJson>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BrokenJson {
+    pub seq: i64,
+    pub id: Option<String>,
+    pub found: String,
+}
+
+impl From<&Head> for HeadJson {
+    fn from(head: &Head) -> Self {
+        Self { seq: head.seq, hash: head.hash.to_string() }
+    }
+}
+
+impl From<&Checked> for CheckedJson {
+    fn from(checked: &Checked) -> Self {
+        let broken = checked.broken.as_ref().map(|broken| BrokenJson {
+            seq: broken.seq,
+            id: broken.id.as_ref().map(ToString::to_string),
+            found: broken.found.clone(),
+        });
+        let Checked { head, rows, pruned, .. } = checked;
+        Self { whole: broken.is_none(), rows: *rows, pruned: *pruned, head: HeadJson::from(head), broken }
+    }
+}
+
 impl EvidenceJson {
-    pub(crate) fn of(decision: &Decision, explanation: Explanation) -> Self {
+    pub(crate) fn of(decision: &Recorded, explanation: Explanation) -> Self {
         let Explanation { ticks, replayed, note } = explanation;
         let ticks = ticks.iter().map(TickJson::from).collect();
         Self { decision: DecisionJson::from(decision), replayed, note, ticks }

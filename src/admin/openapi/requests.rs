@@ -1,6 +1,7 @@
 //! What requests may hold, and what problems mean: JSON Schema by hand, since what comes in is read value by value, to say
 //! exactly what is wrong with it.
 
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 fn line(description: &str, chars_max: u32) -> Value {
@@ -75,6 +76,18 @@ pub(super) fn forecast() -> Vec<(&'static str, Value, &'static str)> {
 pub(super) fn decisions() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         ("route", json!({ "type": "string" }), "Only of this route"),
+        ("action", json!({ "type": "string" }), "Only of this kind"),
+        (
+            "since",
+            json!({ "type": "string" }),
+            "No older: RFC 3339, or milliseconds since 1970-01-01T00:00:00Z",
+        ),
+        ("until", json!({ "type": "string" }), "Older than this"),
+        (
+            "format",
+            json!({ "enum": ["json", "jsonl"] }),
+            "Instead of the Accept header; as lines it is all, oldest first",
+        ),
         (
             "limit",
             json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
@@ -82,6 +95,33 @@ pub(super) fn decisions() -> Vec<(&'static str, Value, &'static str)> {
         ),
         ("before", json!({ "type": "string" }), "Older than this decision: the next page"),
     ]
+}
+
+/// For clients that send no body with DELETE.
+pub(super) fn signature() -> Vec<(&'static str, Value, &'static str)> {
+    vec![
+        ("why", json!({ "type": "string" }), "The reason, where there is no body"),
+        ("by", json!({ "type": "string" }), "Who asks, where there is no body"),
+    ]
+}
+
+pub(super) fn upstream() -> Value {
+    let endpoints = json!({
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 4096,
+        "items": { "type": "string", "examples": ["127.0.0.1:9003", "dns://shop-v2.internal:9003"] },
+    });
+    object(&["endpoints", "why"], json!({ "endpoints": endpoints, "why": why(), "by": by() }))
+}
+
+/// One event of the stream, as `EventSource` shows it.
+pub(super) fn event(_: &mut SchemaGenerator) -> Schema {
+    let data = json!({ "type": "string", "description": "JSON: a route, a decision, samples, or where the listener is" });
+    let kind = json!({ "enum": ["hello", "reset", "decision", "state", "sample"] });
+    let id = json!({ "type": "string", "description": "For Last-Event-ID" });
+    let properties = json!({ "event": kind, "id": id, "data": data, "retry": { "type": "integer" } });
+    json_schema!({ "type": "object", "required": ["event", "data"], "properties": properties })
 }
 
 pub(super) fn path_part(name: &str) -> Value {

@@ -13,7 +13,7 @@ fn plan_of(text: &str) -> Plan {
 #[test]
 fn a_plan_is_steps_that_rise() {
     let plan = plan_of(
-        "steps = [{ to = \"1%\", hold = \"10m\" }, { to = \"100%\", ramp = \"1h\", until = \"proof\", approve = true, within = \"2h\", \
+        "steps = [{ to = \"1%\", hold = \"10m\" }, { to = \"90%\", ramp = \"1h\", until = \"proof\", approve = true, within = \"2h\", \
          otherwise = \"go-on\" }]",
     );
     let [first, last] = plan.steps.as_slice() else { panic!("{plan:?}") };
@@ -35,6 +35,7 @@ fn what_is_no_plan_is_refused_with_what_is_accepted() {
         ("steps = [{ to = \"101%\" }]", "more than 100%"),
         ("steps = [{ to = \"5%\", hold = \"0s\" }]", "less than 1s"),
         ("steps = [{ to = \"5%\", until = \"prof\" }]", "did you mean `proof`?"),
+        ("steps = [{ to = \"100%\", until = \"proof\" }]", "nothing is left to compare with"),
         ("steps = [{ to = \"5%\", otherwise = \"die\" }]", "write \"hold\" or \"abort\" or \"go-on\""),
         ("steps = [{ to = \"5%\", wait = \"1m\" }]", "wait"),
         ("steps = [{ to = \"5%\" }]\npromote = \"never\"", "write \"auto\" or \"manual\""),

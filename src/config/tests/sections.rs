@@ -227,6 +227,19 @@ fn evidence_is_kept_for_a_week_unless_the_file_says_otherwise() {
 }
 
 #[test]
+fn decisions_are_kept_for_two_years_unless_said_otherwise() {
+    let age = |keys: &str| config_of(&format!("[store]\n{keys}\n")).decisions_age;
+    assert_eq!(age(""), Duration::from_hours(17_520));
+    assert_eq!(age("decisions_age = \"24h\""), Duration::from_hours(24));
+    check(
+        "[store]\ndecisions_age = \"23h\"\n",
+        &[
+            "2:17: store.decisions_age is \"23h\"; write a duration from \"24h\" to \"87600h\", such as \"10s\"",
+        ],
+    );
+}
+
+#[test]
 fn an_upstream_is_tried_again_where_nothing_was_sent() {
     let upstream = |keys: &str| {
         let text = format!("[[upstream]]\nname = \"shop\"\nendpoints = [\"127.0.0.1:1\"]\n{keys}\n");

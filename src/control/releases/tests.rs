@@ -183,7 +183,7 @@ async fn one_release_at_a_time_and_what_does_not_make_sense_is_refused() {
     let mut rig = Rig::new(with_plan(vec![step("5%", 600)])).await;
     let said = |mut answer: Answer<RouteView>| format!("{:?}", answered(&mut answer).unwrap_err());
     assert!(said(steer(&mut rig, Steering::Hold)).contains("UnknownRelease"));
-    assert!(said(start_with(&mut rig, Some("v9"))).contains("UnknownUpstream"));
+    assert!(said(start_with(&mut rig, Some("v9"))).contains("NoUpstream"));
     assert!(said(start_with(&mut rig, Some("v1"))).contains("is stable already"));
     start(&mut rig);
     settle(&mut rig);

@@ -68,6 +68,7 @@ fn bad_canary() -> Scene {
             revision: 3,
             deny: false,
             unsaved: false,
+            drifts: false,
             cord: None,
             stable: Some(stable),
             canaries: vec![canary],

@@ -33,6 +33,7 @@ fn good() -> Summary {
         revision: 4,
         deny: false,
         unsaved: false,
+        drifts: false,
         cord: Some(cord),
         stable: None,
         canaries: Vec::new(),

@@ -136,7 +136,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     filled(&path);
     sqlite3(&path).pragma_update(None, "user_version", 99).unwrap();
     let error = refused(&path);
-    assert!(matches!(error, StoreError::Newer { found: 99, known: 4, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Newer { found: 99, known: 6, .. }), "{error:?}");
     assert!(error.to_string().contains("run the newer andon"), "{error}");
     sqlite3(&path).pragma_update(None, "user_version", -1).unwrap();
     corrupt(&path, "user_version is -1");
@@ -159,7 +159,7 @@ fn a_value_out_of_range_is_named_by_table_and_column() {
         ("UPDATE canary SET ceiling_ppm = -1 WHERE route = 'shop-7'", "canary.ceiling_ppm is -1"),
         ("UPDATE route SET stable_upstream = cast(x'ff' AS TEXT)", "route.stable_upstream is invalid utf-8"),
         (
-            "INSERT INTO decision VALUES (9999, 'x', 1, 'r', NULL, 'weight', 'b', 'w', 0, 1000001, NULL)",
+            "INSERT INTO decision VALUES (9999, 'x', 1, 'r', NULL, 'weight', 'b', 'w', 0, 1000001, NULL, 'h')",
             "decision",
         ),
     ] {
@@ -182,7 +182,7 @@ fn a_decision_changed_behind_our_back_is_named_by_column() {
     ] {
         let (_directory, path) = directory();
         let (database, _) = database(&path);
-        let sql = format!("INSERT INTO decision VALUES (1, 'x', 1, 'r', NULL, {values})");
+        let sql = format!("INSERT INTO decision VALUES (1, 'x', 1, 'r', NULL, {values}, 'h')");
         sqlite3(&path).execute_batch(&format!("PRAGMA ignore_check_constraints = ON; {sql}")).unwrap();
         let read = database.decisions(&filter(1));
         let Err(StoreError::Corrupt { found: said, .. }) = read else { panic!("{read:?}") };
@@ -241,7 +241,7 @@ fn a_full_disk_fails_one_save_and_loses_nothing() {
     let error = database.save(std::slice::from_ref(&large)).unwrap_err();
     assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
     assert!(error.retryable());
-    assert_eq!(ids(&database.decisions(&filter(10)).unwrap()), ["d-1"]);
+    assert_eq!(ids(&database.decisions(&filter(10)).unwrap().list), ["d-1"]);
     pages(&database, 1_000_000);
     database.save(&[large]).unwrap();
     drop(database);

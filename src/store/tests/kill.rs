@@ -81,18 +81,20 @@ fn check(path: &Path) -> u32 {
     let (database, routes) = database(path);
     let kept = routes.first().map_or(0, |route| route.canaries[0].aim.ppm());
     let mut expected = (1..=kept).rev();
-    let mut before = None;
+    let mut part = Part::Newest;
     loop {
-        let filter = DecisionFilter { before, ..filter(DecisionFilter::LIMIT_MAX) };
+        let filter = DecisionFilter { part, ..filter(DecisionFilter::LIMIT_MAX) };
         let page = database.decisions(&filter).unwrap();
-        for decision in &page {
-            assert_eq!(expected.next().map(|number| number.to_string()).as_deref(), Some(&*decision.id));
+        for id in ids(&page.list) {
+            assert_eq!(expected.next().map(|number| number.to_string()).as_deref(), Some(id));
         }
-        match page.last() {
-            Some(last) => before = Some(Arc::clone(&last.id)),
+        match page.next {
+            Some(next) => part = next,
             None => break,
         }
     }
+    let checked = database.check_chain(None, None).unwrap();
+    assert_eq!(checked.broken, None);
     assert_eq!(expected.next(), None, "of {kept}");
     kept
 }

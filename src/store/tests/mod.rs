@@ -3,6 +3,7 @@
 //! Errors and kills have files of their own. What needs another user than root to fail (a directory that may
 //! not be written) is shown by the mapping of its error only, because tests may run as root.
 
+mod chain;
 mod errors;
 mod evidence;
 mod kill;
@@ -34,6 +35,13 @@ fn place(path: &Path) -> config::Store {
 
 fn database(path: &Path) -> (Database, Vec<RouteRecord>) {
     Database::open(&place(path), BUSY_TIMEOUT).unwrap()
+}
+
+/// Is it just this, wherever it stands in the record?
+impl PartialEq<Decision> for Recorded {
+    fn eq(&self, other: &Decision) -> bool {
+        self.decision == *other
+    }
 }
 
 /// A second program at the same file.
@@ -94,8 +102,8 @@ fn filter(limit: u32) -> DecisionFilter {
     DecisionFilter { limit, ..DecisionFilter::default() }
 }
 
-fn ids(decisions: &[Decision]) -> Vec<&str> {
-    decisions.iter().map(|decision| &*decision.id).collect()
+fn ids(found: &[Recorded]) -> Vec<&str> {
+    found.iter().map(|found| &*found.decision.id).collect()
 }
 
 #[tokio::test]
@@ -189,7 +197,7 @@ proptest! {
         let decision = Decision { evidence, ..decision("d", "shop") };
         let change = Change { record: record("shop", 0), decision: Some(decision.clone()) };
         database.save(&[change]).unwrap();
-        prop_assert_eq!(database.decisions(&filter(1)).unwrap(), [decision]);
+        prop_assert_eq!(database.decisions(&filter(1)).unwrap().list, [decision]);
     }
 }
 
@@ -200,7 +208,8 @@ fn every_action_is_kept() {
         let decision = Decision { action, ..decision(action.label(), "shop") };
         database.save(&[Change { record: record("shop", 0), decision: Some(decision) }]).unwrap();
     }
-    let read: Vec<_> = database.decisions(&filter(100)).unwrap().iter().rev().map(|d| d.action).collect();
+    let read: Vec<_> =
+        database.decisions(&filter(100)).unwrap().list.iter().rev().map(|d| d.decision.action).collect();
     assert_eq!(read, Action::ALL);
 }
 
@@ -236,7 +245,7 @@ fn all_changes_of_a_save_are_kept_or_none() {
     let refused = database.save(&[change("shop", 2, "d-2"), Change { record: twins, decision: None }]);
     let Err(StoreError::Refused { found, .. }) = refused else { panic!("{refused:?}") };
     assert!(found.contains("canary.name"), "{found}");
-    assert_eq!(ids(&database.decisions(&filter(10)).unwrap()), ["d-1"]);
+    assert_eq!(ids(&database.decisions(&filter(10)).unwrap().list), ["d-1"]);
     drop(database);
     assert_eq!(self::database(&path).1, [record("shop", 1)]);
 }
@@ -249,7 +258,10 @@ fn a_file_from_before_there_were_strikes_has_none() {
     database.close().unwrap();
     sqlite3(&path)
         .execute_batch(
-            "DROP TABLE evidence; DROP TABLE release; ALTER TABLE route DROP COLUMN previous_stable; ALTER TABLE canary DROP COLUMN strikes_since_ms; ALTER TABLE canary DROP COLUMN strikes;
+            "DROP TABLE release; ALTER TABLE route DROP COLUMN previous_stable;
+             DROP TABLE announced_endpoint; DROP TABLE announced; DROP TABLE chain;
+             DROP TRIGGER decision_goes_oldest_first; ALTER TABLE decision DROP COLUMN hash;
+             DROP TABLE evidence; ALTER TABLE canary DROP COLUMN strikes_since_ms; ALTER TABLE canary DROP COLUMN strikes;
              PRAGMA user_version = 1;",
         )
         .unwrap();
@@ -277,7 +289,7 @@ fn a_save_that_is_repeated_is_recorded_once() {
     for _ in 0..2 {
         database.save(&[change("shop", 1, "d-1")]).unwrap();
     }
-    assert_eq!(ids(&database.decisions(&filter(10)).unwrap()), ["d-1"]);
+    assert_eq!(ids(&database.decisions(&filter(10)).unwrap().list), ["d-1"]);
 }
 
 #[tokio::test]
@@ -294,13 +306,14 @@ async fn decisions_page_newest_first_without_gaps_or_repeats() {
         let expected: Vec<&str> = expected.map(|(id, _)| &**id).collect();
         let mut read: Vec<DecisionId> = Vec::new();
         loop {
-            let filter = DecisionFilter { route: route.map(Arc::from), before: read.last().cloned(), limit };
+            let part = read.last().cloned().map_or(Part::Newest, Part::OlderThan);
+            let filter = DecisionFilter { route: route.map(Arc::from), part, ..filter(limit) };
             let page = store.decisions(filter).await.unwrap();
             assert!(page.len() <= limit as usize);
             if page.is_empty() {
                 break;
             }
-            read.extend(page.into_iter().map(|decision| decision.id));
+            read.extend(page.into_iter().map(|found| found.decision.id));
         }
         assert_eq!(read.iter().map(|id| &**id).collect::<Vec<_>>(), expected, "{route:?} by {limit}");
     }
@@ -312,23 +325,25 @@ fn a_page_before_an_unknown_decision_is_empty_and_a_limit_out_of_range_is_brough
     let changes: Vec<_> =
         (0..=DecisionFilter::LIMIT_MAX).map(|n| change("shop", 1, &n.to_string())).collect();
     database.save(&changes).unwrap();
-    let length = |filter: &DecisionFilter| database.decisions(filter).unwrap().len();
-    assert_eq!(length(&DecisionFilter { before: Some("nobody".into()), ..filter(10) }), 0);
+    let length = |filter: &DecisionFilter| database.decisions(filter).unwrap().list.len();
+    assert_eq!(length(&DecisionFilter { part: Part::OlderThan("nobody".into()), ..filter(10) }), 0);
     assert_eq!(length(&DecisionFilter { route: Some("nowhere".into()), ..filter(10) }), 0);
     assert_eq!(length(&filter(0)), 1);
     assert_eq!(length(&filter(u32::MAX)), DecisionFilter::LIMIT_MAX as usize);
 }
 
 #[test]
-fn the_database_itself_refuses_to_rewrite_a_decision_but_lets_old_ones_go() {
+fn the_database_itself_refuses_to_rewrite_a_decision_and_lets_only_pruned_ones_go() {
     let (_directory, path) = directory();
     let (mut database, _) = database(&path);
     database.save(&[change("shop", 1, "d-1"), change("shop", 2, "d-2")]).unwrap();
     let other = sqlite3(&path);
     let error = other.execute("UPDATE decision SET why = 'no reason' WHERE id = 'd-1'", []).unwrap_err();
     assert!(error.to_string().contains("append-only"), "{error}");
-    assert_eq!(other.execute("DELETE FROM decision WHERE id = 'd-1'", []).unwrap(), 1);
-    assert_eq!(database.decisions(&filter(10)).unwrap(), [decision("d-2", "shop")]);
+    let error = other.execute("DELETE FROM decision WHERE id = 'd-1'", []).unwrap_err();
+    assert!(error.to_string().contains("only pruning"), "{error}");
+    database.prune(decision("d-2", "shop").at_ms + 1).unwrap();
+    assert_eq!(ids(&database.decisions(&filter(10)).unwrap().list), [""; 0]);
 }
 
 #[tokio::test]
@@ -338,7 +353,7 @@ async fn memory_stores_work_and_are_separate() {
     left.save(vec![change("shop", 1, "d-1")]).await.unwrap();
     assert_eq!(loaded.routes, []);
     assert_eq!(left.decisions(filter(10)).await.unwrap().len(), 1);
-    assert_eq!(right.decisions(filter(10)).await.unwrap(), []);
+    assert!(right.decisions(filter(10)).await.unwrap().is_empty());
 }
 
 #[tokio::test]
