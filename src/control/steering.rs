@@ -19,7 +19,7 @@ use super::routes::SplitLive;
 use super::state::{RouteState, Step, effective};
 use super::view::ReleaseView;
 use crate::config::{Plan, Weight};
-use crate::immune::Verdict;
+use crate::immune::{Missing, Verdict};
 use crate::release::{Facts, Move, Release, calendar};
 use crate::routing::Table;
 use crate::store::record::{Change, Decision, RouteRecord};
@@ -69,6 +69,7 @@ impl Controller {
         let verdict = live.guard.verdict();
         facts.aim = canary.aim;
         facts.effective = effective(record, canary);
+        facts.unseen = matches!(verdict, Verdict::Undecided(Missing::CanaryRequests));
         facts.healthy = matches!(verdict, Verdict::Healthy(_));
         facts.missing = verdict.sentence();
         facts.blocked = if is_cut(canary.ceiling) {

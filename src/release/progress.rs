@@ -106,6 +106,8 @@ pub struct Facts {
     pub now_ms: i64,
     pub aim: Weight,
     pub effective: Weight,
+    /// The canary has not had one request that could have shown that it is bad.
+    pub unseen: bool,
     /// There is a proof that the canary is not worse.
     pub healthy: bool,
     /// Why no proof can be made yet.
@@ -165,7 +167,8 @@ impl Release {
             Phase::Raising if facts.aim >= step.to => Some(Move::Go(self.after(facts.now_ms, facts.aim))),
             Phase::Raising => self.raise(step, facts),
             Phase::Holding => {
-                let may = self.has_passed(step.hold, facts.now_ms) && facts.blocked.is_none();
+                let has_shown = !facts.unseen && facts.blocked.is_none();
+                let may = self.has_passed(step.hold, facts.now_ms) && has_shown;
                 may.then(|| Move::Go(self.after(facts.now_ms, facts.aim)))
             }
             Phase::Proving if facts.healthy && facts.blocked.is_none() => {
@@ -302,6 +305,9 @@ impl Release {
             (Phase::Raising, ..) => (format!("rises towards {}", step.to), until(step.ramp / RAMP_MOVES)),
             (Phase::Holding, Some(why), _) if self.has_passed(step.hold, facts.now_ms) => {
                 (format!("goes on after this: {why}"), None)
+            }
+            (Phase::Holding, ..) if facts.unseen && self.has_passed(step.hold, facts.now_ms) => {
+                ("goes on when the canary has had requests".to_owned(), None)
             }
             (Phase::Holding, ..) => (format!("holds {} for {}", step.to, span(step.hold)), until(step.hold)),
             (Phase::Proving, ..) => (format!("waits for a proof: {}", facts.missing), until(step.within)),

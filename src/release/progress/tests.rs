@@ -216,6 +216,17 @@ fn what_speaks_against_a_raise_is_told_and_a_hold_does_not_end_in_it() {
 }
 
 #[test]
+fn a_hold_without_a_single_request_proves_nothing_and_does_not_end() {
+    let mut play = Play::new(vec![holding("1%", 10), step("100%")]);
+    play.moves();
+    play.facts.unseen = true;
+    assert_eq!(play.pass(600 * MIN_MS).moves(), [""; 0]);
+    assert_eq!(play.waits_for(), "goes on when the canary has had requests");
+    play.facts.unseen = false;
+    assert_eq!(play.moves(), ["raising", "100%", "promoting", "promoted"]);
+}
+
+#[test]
 fn a_clock_that_jumps_ends_one_hold_at_most() {
     let mut play = Play::new(vec![holding("1%", 10), holding("10%", 10), step("100%")]);
     play.moves();
