@@ -46,7 +46,8 @@ impl Bench {
 
 /// Decided once, so that the worker's lots have their place in memory.
 fn bench(routes: Vec<Route>, host: String, headers: HeaderMap) -> Bench {
-    let shares = Share { effective: Weight::from_ppm(50_000).expect("5%"), open: true, drill: None };
+    let shares =
+        Share { effective: Weight::from_ppm(50_000).expect("5%"), open: true, drill: None, mirror: None };
     let shares = vec![vec![shares]; routes.len()];
     let table = Table::build(&config(routes), &mut Slots::default(), &mut EndpointIds::default());
     let snapshot = Snapshot::new(1, Arc::new(table.expect("a good configuration")), &shares);
@@ -76,7 +77,7 @@ fn config(routes: Vec<Route>) -> Config {
     };
     Config {
         workers: Workers { count: 1 },
-        admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 2636)) },
+        admin: Admin::default(),
         store: Store::Memory,
         evidence: Default::default(),
         decisions_age: andon::config::DECISIONS_AGE_DEFAULT,
@@ -91,6 +92,8 @@ fn config(routes: Vec<Route>) -> Config {
         routes,
         plans: Vec::new(),
         freezes: Vec::new(),
+        notify: Vec::new(),
+        prometheus: None,
     }
 }
 
@@ -113,6 +116,7 @@ fn route(n: usize, overrides: Vec<Override>) -> Route {
         upgrade: Vec::new(),
         sticky: None,
         guard: Guard::default(),
+        mirror: Default::default(),
         capacity: None,
         release: None,
     }

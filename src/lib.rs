@@ -16,14 +16,15 @@
 //! | [`proxy`] | the data plane; the journey of a request is [`proxy::request`], start there | know that canaries are judged |
 //! | [`immune`] | evidence, rules, verdict | read a clock, socket or random source |
 //! | [`store`] | what must survive a restart | decide anything |
+//! | [`notify`] | webhooks, chats, outside signals; threads of their own tell and ask | hold up a decision, or make one |
 //! | [`control`] | the only place where state changes; ticks, takes commands, publishes snapshots | run inside a request |
 //! | [`admin`] | the HTTP face of [`control`] | change state by itself |
 //! | [`demo`] | `andon demo`: the whole story on loopback | touch other networks or leave files |
 //! | [`cli`] | one file a verb; a client of the admin API | know the inside, except run, check, demo |
 //! | [`app`] | wiring, signals, drain, systemd, the hand-over to a new binary | decide about traffic |
 //!
-//! Places that are kept for what is not built yet: `release` (plans and their progress, pure), `notify` (webhooks,
-//! outside signals). `tests/it/tidy` knows who may import them.
+//! A place that is kept for what is not built yet: `release` (plans and their progress, pure). `tests/it/tidy` knows who
+//! may import it.
 //!
 //! # Words
 //!
@@ -71,6 +72,8 @@ pub mod upstream;
 pub mod immune;
 pub mod release;
 pub mod store;
+
+pub mod notify;
 
 pub mod control;
 

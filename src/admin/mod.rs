@@ -1,7 +1,8 @@
-//! The HTTP face of [`crate::control`]: the API, the metrics and the health answers, on a loopback listener.
+//! The HTTP face of [`crate::control`]: the API, the metrics and the health answers, over TCP and a Unix socket.
 //!
 //! | path | methods |
 //! |---|---|
+//! | `/api/v1/session` | GET, POST, DELETE |
 //! | `/api/v1/routes`, `/api/v1/routes/{route}` | GET |
 //! | `/api/v1/routes/{route}/weight` | PUT |
 //! | `/api/v1/routes/{route}/cord` | POST, DELETE |
@@ -17,6 +18,7 @@
 //! | `/api/v1/decisions/head`, `/api/v1/decisions/verify` | GET |
 //! | `/api/v1/what-if` | POST |
 //! | `/api/v1/events` | GET |
+//! | `/api/v1/notify/{name}/test` | POST |
 //! | `/api/v1/config/reload` | POST |
 //! | `/api/v1/openapi.json` | GET |
 //! | `/metrics`, `/livez`, `/readyz`, `/` | GET |
@@ -24,14 +26,26 @@
 //! Every error is `application/problem+json`. It changes no state by itself: each change is a command to the
 //! controller, and its answer is the controller's. It refuses what a web page could trick a browser into
 //! ([`guard`]), and it has no answer 500: whatever comes in, something in here has a word for it.
+//!
+//! Who asks is found out by [`caller`], what that takes stands in [`roles`], and `around` holds the one against the other.
 
 mod api;
+mod attempts;
+mod caller;
+mod denial;
+mod desk;
 mod guard;
 mod health;
+mod idempotency;
 pub mod openapi;
+mod peer;
 mod problem;
+mod refusals;
+mod roles;
 mod seats;
+pub mod secret;
 mod server;
+mod sessions;
 mod stream;
 
 use std::future::Future;
@@ -41,45 +55,101 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::{Method, Uri, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tracing::info;
 
 pub use api::{drift, json, record_json, upstreams};
 pub use health::Phase;
-use problem::Problem;
+pub use server::Listeners;
 
+use caller::{Caller, Proof};
+use desk::{Clerk, Desk};
+use peer::Peer;
+use problem::Problem;
+use roles::Need;
+
+use crate::config::Access;
 use crate::control::command::Handle;
+use crate::metrics::admin::{AdminCounters, Denied};
+use crate::tls::Material;
 
 /// A request that has no answer by then is answered 503.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Everything that the admin listener needs; [`crate::app`] puts it together.
+#[derive(Debug)]
+pub struct Setup {
+    pub handle: Handle,
+    /// What `/readyz` tells.
+    pub phase: watch::Receiver<Phase>,
+    /// Who may, as the file says it now.
+    pub access: watch::Receiver<Arc<Access>>,
+    pub tls: watch::Receiver<Arc<Material>>,
+    pub counters: Arc<AdminCounters>,
+}
+
+/// The admin listener of a process. Logins outlive it being shut for a while.
+#[derive(Debug)]
+pub struct Admin {
+    setup: Setup,
+    desk: Desk,
+    clerk: Clerk,
+    event_streams: Arc<Semaphore>,
+}
 
 /// What every handler may use.
 #[derive(Clone, Debug)]
 struct Face {
     handle: Handle,
     phase: watch::Receiver<Phase>,
+    access: watch::Receiver<Arc<Access>>,
+    counters: Arc<AdminCounters>,
+    desk: Desk,
     listen: SocketAddr,
     event_streams: Arc<Semaphore>,
 }
 
-/// Answers on `listener` until `shutdown` is done, then lets requests in flight finish for a moment.
-///
-/// `/readyz` follows `phase`, so keep serving while the data plane drains and end `shutdown` last.
-pub async fn serve(
-    listener: TcpListener,
-    handle: Handle,
-    phase: watch::Receiver<Phase>,
-    shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let listen = listener.local_addr()?;
-    let event_streams = Arc::new(Semaphore::new(api::EVENT_STREAMS_MAX));
-    server::run(listener, router(Face { handle, phase, listen, event_streams }), shutdown).await;
-    Ok(())
+impl Admin {
+    pub fn new(setup: Setup) -> Self {
+        let (desk, clerk) = desk::open();
+        Self { setup, desk, clerk, event_streams: Arc::new(Semaphore::new(api::EVENT_STREAMS_MAX)) }
+    }
+
+    /// Answers on `listeners` until `shutdown` is done, then lets requests in flight finish for a moment.
+    ///
+    /// `/readyz` follows the phase, so keep serving while the data plane drains and end `shutdown` last.
+    pub async fn serve(
+        &mut self,
+        listeners: Listeners,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let Setup { handle, phase, access, tls, counters } = &self.setup;
+        let face = Face {
+            handle: handle.clone(),
+            phase: phase.clone(),
+            access: access.clone(),
+            counters: Arc::clone(counters),
+            desk: self.desk.clone(),
+            listen: listeners.tcp.local_addr()?,
+            event_streams: Arc::clone(&self.event_streams),
+        };
+        tokio::select! {
+            () = server::run(listeners, tls.clone(), router(face), shutdown) => {}
+            () = self.clerk.work() => {}
+        }
+        Ok(())
+    }
+}
+
+impl Face {
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.borrow())
+    }
 }
 
 fn router(face: Face) -> Router {
@@ -90,21 +160,83 @@ fn router(face: Face) -> Router {
         .route("/readyz", get(health::readyz))
         .nest("/api/v1", api::router())
         .fallback(unknown_path)
-        .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(face.clone(), around))
         .with_state(face)
 }
 
 /// What is done to every request and every answer, in this one place.
-async fn around(State(face): State<Face>, request: Request, next: Next) -> Response {
+async fn around(State(face): State<Face>, mut request: Request, next: Next) -> Response {
     let instance = request.uri().path().to_owned();
-    let answer = match guard::check(&request, face.listen) {
-        Err(problem) => problem.into_response(),
-        Ok(()) => tokio::time::timeout(REQUEST_TIMEOUT, next.run(request))
-            .await
-            .unwrap_or_else(|_| Problem::slow(REQUEST_TIMEOUT).into_response()),
+    let answer = match let_in(&face, &mut request).await {
+        Err(refusal) => refusal,
+        Ok(caller) => act(face, caller, request, next, instance.clone()).await,
     };
     problem::finish(answer, &instance)
+}
+
+/// Who asks, if that matters, and whether that may.
+async fn let_in(face: &Face, request: &mut Request) -> Result<Option<Caller>, Response> {
+    let refused = |problem: Problem| problem.into_response();
+    let access = face.access();
+    let peer: Peer = request.extensions().get().cloned().ok_or_else(|| refused(denial::nobody()))?;
+    let host = guard::host(request).map_err(refused)?;
+    if caller::is_open(face, &access) && matches!(peer, Peer::Tcp { .. }) {
+        guard::is_meant_for_us(request, host.as_ref(), face.listen, &access).map_err(refused)?;
+    }
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let need = path.as_ref().map(|path| roles::need(request.method(), path.as_str(), &access));
+    let page = match guard::changes_something(request.method()) {
+        true => guard::page(request.headers(), host.as_ref(), peer.is_secure(), &access),
+        false => Ok(guard::Page::Ours),
+    };
+    let page = page.inspect_err(|_| face.counters.deny(Denied::Origin)).map_err(refused)?;
+    if need == Some(Some(Need::Nobody)) {
+        return Ok(None);
+    }
+    let caller = caller::find(face, &access, &peer, request.headers()).await.map_err(refused)?;
+    if caller.proof == Proof::Session && page == guard::Page::Unsaid {
+        face.counters.deny(Denied::Origin);
+        return Err(refused(guard::unsaid()));
+    }
+    match (need, &path) {
+        (Some(Some(Need::Role(needed))), _) if caller.role < needed => {
+            face.counters.deny(Denied::Role);
+            Err(refused(denial::wrong_role(&caller, needed)))
+        }
+        (Some(None), Some(path)) => Err(not_taken(request, path.as_str())),
+        _ => {
+            request.extensions_mut().insert(caller.clone());
+            Ok(Some(caller))
+        }
+    }
+}
+
+/// Once, if the request has a key and changes something.
+async fn act(face: Face, caller: Option<Caller>, request: Request, next: Next, instance: String) -> Response {
+    let Some(caller) = caller.filter(|_| guard::changes_something(request.method())) else {
+        return answered(request, next, instance).await;
+    };
+    let (method, by) = (request.method().clone(), Arc::clone(&caller.name));
+    let answer = match idempotency::key_of(request.headers()) {
+        Err(problem) => problem.into_response(),
+        Ok(None) => answered(request, next, instance.clone()).await,
+        Ok(Some(key)) => {
+            let act = {
+                let instance = instance.clone();
+                move |request, next| answered(request, next, instance)
+            };
+            let once = idempotency::once(face.desk, &caller, key, request, next, act).await;
+            once.unwrap_or_else(IntoResponse::into_response)
+        }
+    };
+    info!(%by, proof = caller.proof.label(), %method, path = instance, status = answer.status().as_u16(), "asked for a change");
+    answer
+}
+
+/// Whole, so that it can be kept.
+async fn answered(request: Request, next: Next, instance: String) -> Response {
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    problem::finish(answer.unwrap_or_else(|_| Problem::slow(REQUEST_TIMEOUT).into_response()), &instance)
 }
 
 async fn unknown_path(uri: Uri) -> Problem {
@@ -114,13 +246,21 @@ async fn unknown_path(uri: Uri) -> Problem {
     ))
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    let (method, path) = (problem::excerpt(method.as_str()), problem::excerpt(uri.path()));
-    Problem::wrong_method(format!("{path} does not take {method}; the Allow header lists what it takes"))
+/// Of what [`roles`] does not know. `OPTIONS` is among it: no other site is told that it may ask.
+fn not_taken(request: &Request, place: &str) -> Response {
+    let (method, path) =
+        (problem::excerpt(request.method().as_str()), problem::excerpt(request.uri().path()));
+    let detail = format!("{path} does not take {method}; the Allow header lists what it takes");
+    let mut response = Problem::wrong_method(detail).into_response();
+    if let Ok(allowed) = HeaderValue::try_from(roles::allowed(place)) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
 }
 
 const INDEX: &str = "andon: a reverse proxy with an immune system
 
+GET    /api/v1/session                    who you are; POST {\"token\": …} logs in, DELETE logs out
 GET    /api/v1/routes                     live state of every route
 GET    /api/v1/routes/{route}             of one route; its ETag is the revision
 PUT    /api/v1/routes/{route}/weight      {\"weight\": \"5%\", \"canary\": …, \"why\": …, \"by\": …}; If-Match is honoured
@@ -145,6 +285,7 @@ GET    /api/v1/decisions/{id}             one decision with its evidence
 GET    /api/v1/decisions/{id}/evidence    the ticks before it, judged again from the record
 GET    /api/v1/events                     ?route=…: decisions, states and samples as they come; Last-Event-ID
 POST   /api/v1/what-if                    {\"guard\": \"…\", \"route\": …, \"since_ms\": …}: the record, judged by other numbers
+POST   /api/v1/notify/{name}/test         a test message to a receiver of notices, and what it answers
 POST   /api/v1/config/reload              read the configuration file again
 GET    /metrics                           for Prometheus
 GET    /livez, /readyz                    is the process alive; does it take traffic

@@ -34,6 +34,12 @@ pub(super) struct Body {
     pub(super) required: bool,
 }
 
+/// The media type of an answer that is only a head.
+pub(super) const NO_BODY: &str = "";
+
+/// What the face in front of all operations refuses.
+const ALWAYS: [u16; 7] = [400, 401, 403, 405, 408, 429, 431];
+
 pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
 
 pub fn document() -> Value {
@@ -59,30 +65,48 @@ pub fn document() -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "http://127.0.0.1:2636" }],
-        "security": [{}, { "token": [] }],
+        "security": [{}, { "token": [] }, { "login": [] }],
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "responses": problems(),
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer", "description": "Of `andon token new`" },
+                "login": { "type": "apiKey", "in": "cookie", "name": super::caller::COOKIE, "description": "Of POST /session" },
             },
         },
     })
 }
 
+/// What each status of a problem means, once for all operations.
+fn problems() -> Value {
+    let one = |status: u16| {
+        let content =
+            json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
+        let response = json!({ "description": requests::meaning(status), "content": content });
+        (format!("Problem{status}"), response)
+    };
+    let operations = operations::all();
+    let of_some = operations.iter().flat_map(|operation| operation.problems);
+    ALWAYS.iter().chain(of_some).map(|status| one(*status)).collect::<Map<_, _>>().into()
+}
+
 impl Operation {
     fn described(&self, generator: &mut SchemaGenerator) -> Value {
-        let mut content = json!({ self.media: { "schema": (self.answer)(generator) } });
+        let mut done = json!({ "description": "Done" });
+        if self.media != NO_BODY {
+            done["content"][self.media] = json!({ "schema": (self.answer)(generator) });
+        }
         for media in self.also() {
-            content[media] = json!({ "schema": operations::text(generator) });
+            done["content"][media] = json!({ "schema": operations::text(generator) });
         }
         let mut responses = Map::new();
-        responses.insert(self.status.to_string(), json!({ "description": "Done", "content": content }));
-        // Of every operation: what the face in front of them refuses.
-        for status in [400, 401, 403, 405, 408, 431].iter().chain(self.problems) {
-            let content = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
-            let response = json!({ "description": requests::meaning(*status), "content": content });
-            responses.insert(status.to_string(), response);
+        responses.insert(self.status.to_string(), done);
+        for status in ALWAYS.iter().chain(self.problems) {
+            responses.insert(
+                status.to_string(),
+                json!({ "$ref": format!("#/components/responses/Problem{status}") }),
+            );
         }
         let mut described = json!({
             "operationId": self.id(),
@@ -128,6 +152,14 @@ impl Operation {
                 "in": "header",
                 "schema": { "type": "string", "pattern": "^(\\*|\"[0-9]+\")$" },
                 "description": "Only if the route is still at this revision; its ETag",
+            }));
+        }
+        if self.method != "get" {
+            all.push(json!({
+                "name": "Idempotency-Key",
+                "in": "header",
+                "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" },
+                "description": "The same request with the same key is done once, and answered again, for a day",
             }));
         }
         all

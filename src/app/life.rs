@@ -127,6 +127,7 @@ async fn drain(running: &mut Running, signals: &mut Signals, cause: Cause) -> En
             () = signals.end() => return cut(running, "second signal").await,
         }
     } else {
+        running.leave_socket();
         tracing::info!(deadline_s = timeout.as_secs_f64(), "handed over; finishing what is in flight");
     }
     running.drain();

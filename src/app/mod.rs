@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::JoinHandle;
@@ -23,6 +24,7 @@ use crate::routing::TableError;
 use crate::store::{Store, StoreError};
 use crate::tls;
 
+mod admin_socket;
 mod descriptors;
 mod life;
 mod notify;
@@ -35,6 +37,7 @@ mod upgrade;
 pub use sockets::{Giver, Passed, SocketError};
 pub use upgrade::{Origin, Predecessor, VARIABLE as HAND_OVER_VARIABLE};
 
+use admin_socket::SocketFile;
 use life::{Ending, Life};
 use prepared::{Opened, Prepared};
 use pulse::Pulse;
@@ -77,12 +80,18 @@ pub struct Running {
     drain: watch::Receiver<config::Drain>,
     /// For a new process; none any more once the drain has begun.
     listening: Vec<Listening>,
+    /// Likewise, and where it is.
+    unix: Option<(PathBuf, UnixListener)>,
+    /// Of that: removed at the end, unless another process has it.
+    socket_file: Option<SocketFile>,
     /// The store is in memory.
     forgets: bool,
     shards: Shards,
     workers: Vec<JoinHandle<()>>,
     control: JoinHandle<()>,
     lookout: JoinHandle<()>,
+    messenger: JoinHandle<()>,
+    inquirer: JoinHandle<()>,
     store: Store,
     access_log: Option<Writer>,
     spans: Option<Exporter>,
@@ -144,10 +153,13 @@ fn follow(
     predecessor: Option<Predecessor>,
 ) -> Result<Running, AppError> {
     let reserve = descriptors::reserve(&config.limits);
+    let mut unix = None;
     if let Some(predecessor) = &predecessor {
-        passed.extend(predecessor.sockets().map_err(AppError::HandOver)?);
+        let (sockets, socket) = predecessor.sockets().map_err(AppError::HandOver)?;
+        passed.extend(sockets);
+        unix = socket;
     }
-    let sockets = Sockets::open(&config, passed)?;
+    let sockets = Sockets::open(&config, passed, unix)?;
     let epoch = control::clock::process_start();
     let clock = Clock::new(epoch);
     let certificates = certificates(&config, clock.unix_ms() / 1_000)?;
@@ -182,6 +194,7 @@ impl Running {
         self.phase.send_replace(Phase::Draining);
         // Nobody could connect to a socket that is closed everywhere but here, and nobody would accept.
         self.listening.clear();
+        self.unix = None;
     }
 
     /// Whatever still runs ends now.
@@ -217,6 +230,13 @@ impl Running {
         }
     }
 
+    /// The admin socket is the other process's now.
+    fn leave_socket(&mut self) {
+        if let Some(file) = self.socket_file.take() {
+            file.leave();
+        }
+    }
+
     fn pulse(&self) -> Pulse {
         Pulse { beat: self.beat.clone(), shards: self.shards.clone(), handle: self.handle.clone() }
     }
@@ -224,7 +244,19 @@ impl Running {
     /// Waits for the workers, then ends control and store, in this order: the last requests are still counted,
     /// the last decision still stored.
     pub fn finish(self) {
-        let Self { handle, door, workers, control, lookout, store, access_log, spans, .. } = self;
+        let Self {
+            handle,
+            door,
+            workers,
+            control,
+            lookout,
+            messenger,
+            inquirer,
+            store,
+            access_log,
+            spans,
+            ..
+        } = self;
         for worker in workers {
             join(worker);
         }
@@ -238,6 +270,8 @@ impl Running {
         drop(handle);
         join(control);
         join(lookout);
+        join(messenger);
+        join(inquirer);
         if let Err(error) = store.close() {
             tracing::error!(%error, "the store did not close well");
         }

@@ -1,5 +1,6 @@
 //! A process that is ready to serve and does not yet: where an upgrade may still be called off.
 
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,13 +9,15 @@ use std::time::Instant;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use super::admin_socket::SocketFile;
 use super::sockets::{ADMIN, Sockets};
 use super::threads::{self, Door, Face};
 use super::{AppError, Listening, Running};
 use crate::admin;
 use crate::config::{self, Config};
-use crate::control::{Clock, Controller, Handle, Start};
+use crate::control::{Clock, Controller, Handle, Start, clock};
 use crate::metrics::{Load, Shards};
+use crate::notify::{Inquirer, Messenger};
 use crate::proxy::access_log::{self, AccessLog, Writer};
 use crate::proxy::spans::{self, Exporter, Spans};
 use crate::proxy::{Admission, Bound, PassedOn, Phase, Reserve, Setup};
@@ -48,8 +51,11 @@ pub(super) struct Prepared {
     runtime: Runtime,
     controller: Controller,
     lookout: JoinHandle<()>,
+    messenger: JoinHandle<()>,
+    inquirer: JoinHandle<()>,
     store: Store,
     drain: watch::Receiver<config::Drain>,
+    access: watch::Receiver<Arc<config::Access>>,
     log: Option<AccessLog>,
     log_writer: Option<Writer>,
     spans: Option<Spans>,
@@ -58,7 +64,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(config: Config, path: Option<PathBuf>, opened: Opened) -> Result<Self, AppError> {
-        let Opened { sockets, certificates, reserve, clock, epoch } = opened;
+        let Opened { sockets, certificates, reserve, clock: ticking, epoch } = opened;
         let (workers, forgets) = (config.workers.count, config.store == config::Store::Memory);
         let (store, loaded) = Store::open(&config.store)?;
         let shards = Shards::new(workers);
@@ -70,11 +76,16 @@ impl Prepared {
         let (keeper, material) = tls::Keeper::new(certificates);
         let live = Live::new(empty_snapshot(&config)?);
         let (told, drain) = watch::channel(config.drain);
+        let (says, access) = watch::channel(Arc::clone(&config.admin.access));
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AppError::Thread)?;
         // Endpoints are asked from here on, so that more is known of them when the first request comes. The thread
         // ends with the controller, also if this process never serves.
         let (lookout, lookout_thread) = Lookout::start(material.clone()).map_err(AppError::Thread)?;
+        let (messenger, messenger_thread) =
+            Messenger::start(material.clone(), clock::unix_ms).map_err(AppError::Thread)?;
+        let (inquirer, inquirer_thread) =
+            Inquirer::start(material.clone(), clock::unix_ms).map_err(AppError::Thread)?;
         // Publishes the first snapshot: no worker runs before there is something to route by.
         let controller = runtime.block_on(Controller::new(Start {
             config,
@@ -85,9 +96,12 @@ impl Prepared {
             shards: shards.clone(),
             load,
             tls: keeper,
-            clock,
+            clock: ticking,
             lookout,
+            messenger,
+            inquirer,
             drain: told,
+            access: says,
         }))?;
         Ok(Self {
             sockets,
@@ -103,8 +117,11 @@ impl Prepared {
             runtime,
             controller,
             lookout: lookout_thread,
+            messenger: messenger_thread,
+            inquirer: inquirer_thread,
             store,
             drain,
+            access,
             log,
             log_writer,
             spans,
@@ -113,7 +130,7 @@ impl Prepared {
     }
 
     pub(super) fn serve(self) -> Result<Running, AppError> {
-        let Self { sockets, path, shards, live, epoch, reserve, .. } = self;
+        let Self { mut sockets, path, shards, live, epoch, reserve, .. } = self;
         let (phase, phases) = watch::channel(Phase::Serving);
         let (ready, readiness) = watch::channel(admin::Phase::Starting);
         let (door, doors) = watch::channel(Door::Open);
@@ -135,7 +152,17 @@ impl Prepared {
         })?;
         tracing::info!(address = %sockets.admin_address, "admin listening");
         let admin = sockets.admin.try_clone().map_err(AppError::Thread)?;
-        let face = Face { admin, handle: handle.clone(), readiness, door: doors, path };
+        let (unix, socket_file) = serve_unix(&mut sockets);
+        let setup = admin::Setup {
+            handle: handle.clone(),
+            phase: readiness,
+            access: self.access,
+            tls: self.material,
+            counters: Arc::clone(shards.admin()),
+        };
+        let ours =
+            unix.as_ref().map(|(_, socket)| socket.try_clone()).transpose().map_err(AppError::Thread)?;
+        let face = Face { tcp: admin, unix: ours, setup, door: doors, path };
         let control = threads::spawn_control(self.runtime, self.controller, commands, face)?;
         ready.send_replace(admin::Phase::Serving);
         let listeners = sockets.listeners.iter();
@@ -150,11 +177,15 @@ impl Prepared {
             beat,
             drain: self.drain,
             listening: listening(sockets),
+            unix,
+            socket_file,
             forgets: self.forgets,
             shards,
             workers,
             control,
             lookout: self.lookout,
+            messenger: self.messenger,
+            inquirer: self.inquirer,
             store: self.store,
             access_log: self.log_writer,
             spans: self.exporter,
@@ -179,6 +210,16 @@ fn empty_snapshot(config: &Config) -> Result<Snapshot, TableError> {
     let nothing = Config { routes: Vec::new(), ..config.clone() };
     let table = Table::build(&nothing, &mut Default::default(), &mut EndpointIds::default())?;
     Ok(Snapshot::new(0, Arc::new(table), &[]))
+}
+
+/// From here on the file of the Unix socket is ours, and that which the process before us has left is nobody's.
+fn serve_unix(sockets: &mut Sockets) -> (Option<(PathBuf, UnixListener)>, Option<SocketFile>) {
+    drop(sockets.left.take().map(SocketFile::left_by_predecessor));
+    let Some(door) = sockets.unix.take() else { return (None, None) };
+    let path = door.path.clone();
+    tracing::info!(path = %path.display(), "admin socket open");
+    let (socket, file) = door.into_parts();
+    (Some((path, socket)), Some(file))
 }
 
 fn listening(sockets: Sockets) -> Vec<Listening> {

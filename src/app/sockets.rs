@@ -6,10 +6,14 @@
 //! so that a listener that moved to another port is bound anew.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::config::Config;
+use super::admin_socket::UnixDoor;
+use crate::config::admin::is_loopback;
+use crate::config::{Access, AdminSocket, Config};
 use crate::proxy::PassedOn;
 use crate::proxy::listener::{self, BindError, Bound};
 
@@ -25,10 +29,14 @@ pub enum SocketError {
     )]
     Admin { address: SocketAddr, source: std::io::Error },
     #[error(
-        "admin: was passed a socket on {0}; pass one on loopback: there are no tokens yet, so anyone who reaches it \
-         could move weights"
+        "admin: was passed a socket on {0}; pass one on loopback, or say with [[admin.token]] who may: anyone who reaches \
+         it could move weights"
     )]
     Exposed(SocketAddr),
+    #[error(
+        "admin: cannot open the socket {path}: {source}; choose another [admin] socket, or remove the file"
+    )]
+    Unix { path: String, source: std::io::Error },
 }
 
 /// A socket that was open before us.
@@ -38,6 +46,9 @@ pub struct Passed {
     pub socket: TcpListener,
     pub from: Giver,
 }
+
+/// The admin listener's Unix socket of the process before us, and where it is.
+pub(super) type PassedUnix = (PathBuf, UnixListener);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Giver {
@@ -54,15 +65,24 @@ pub(super) struct Sockets {
     pub(super) admin: TcpListener,
     pub(super) admin_address: SocketAddr,
     pub(super) admin_configured: SocketAddr,
+    pub(super) unix: Option<UnixDoor>,
+    /// Of the process before us, where nobody listens once we serve.
+    pub(super) left: Option<PathBuf>,
     pub(super) listeners: Vec<(Bound, PassedOn)>,
     /// Names of those that came from the process before us and are used.
     pub(super) kept: Vec<String>,
 }
 
 impl Sockets {
-    pub(super) fn open(config: &Config, mut passed: Vec<Passed>) -> Result<Self, SocketError> {
+    pub(super) fn open(
+        config: &Config,
+        mut passed: Vec<Passed>,
+        passed_unix: Option<PassedUnix>,
+    ) -> Result<Self, SocketError> {
         let mut kept = Vec::new();
-        let (admin, admin_address) = open_admin(config.admin.listen, take_admin(&mut passed, config))?;
+        let taken = take_admin(&mut passed, config);
+        let (admin, admin_address) = open_admin(config.admin.listen, taken, &config.admin.access)?;
+        let (unix, left) = open_unix(config.admin.socket.as_ref(), passed_unix)?;
         let mut listeners = Vec::with_capacity(config.listeners.len());
         for wanted in &config.listeners {
             let sockets = take(&mut passed, &wanted.name, wanted.address, &mut kept);
@@ -80,7 +100,8 @@ impl Sockets {
                 "no listener takes this socket of systemd; it is closed"
             );
         }
-        Ok(Self { admin, admin_address, admin_configured: config.admin.listen, listeners, kept })
+        let admin_configured = config.admin.listen;
+        Ok(Self { admin, admin_address, admin_configured, unix, left, listeners, kept })
     }
 }
 
@@ -127,9 +148,25 @@ fn has_address(one: &Passed, wanted: SocketAddr) -> bool {
     one.socket.local_addr().is_ok_and(|address| address == wanted)
 }
 
+fn open_unix(
+    wanted: Option<&AdminSocket>,
+    passed: Option<PassedUnix>,
+) -> Result<(Option<UnixDoor>, Option<PathBuf>), SocketError> {
+    let opened = match (wanted, passed) {
+        (None, passed) => return Ok((None, passed.map(|(path, _)| path))),
+        (Some(wanted), Some((path, listener))) if path == wanted.path => {
+            UnixDoor::adopt(listener, wanted).map(|door| (door, None))
+        }
+        (Some(wanted), passed) => UnixDoor::bind(wanted).map(|door| (door, passed.map(|(path, _)| path))),
+    };
+    let path = wanted.map(|wanted| wanted.path.display().to_string()).unwrap_or_default();
+    opened.map(|(door, left)| (Some(door), left)).map_err(|source| SocketError::Unix { path, source })
+}
+
 fn open_admin(
     address: SocketAddr,
     passed: Option<TcpListener>,
+    access: &Access,
 ) -> Result<(TcpListener, SocketAddr), SocketError> {
     let was_passed = passed.is_some();
     let open = || {
@@ -139,7 +176,7 @@ fn open_admin(
         Ok((socket, real))
     };
     let (socket, real) = open().map_err(|source| SocketError::Admin { address, source })?;
-    if was_passed && !real.ip().to_canonical().is_loopback() {
+    if was_passed && !is_loopback(&real) && !access.names_somebody() {
         return Err(SocketError::Exposed(real));
     }
     Ok((socket, real))
@@ -181,7 +218,7 @@ mod tests {
         let (by_address, second) = passed("andon.socket", Giver::Systemd);
         let (admin, third) = passed(ADMIN, Giver::Systemd);
         let config = config(&[("public", any), ("other", second), ("own", any)]);
-        let sockets = Sockets::open(&config, vec![by_address, admin, by_name]).unwrap();
+        let sockets = Sockets::open(&config, vec![by_address, admin, by_name], None).unwrap();
         assert_eq!(addresses(&sockets)[..2], [first, second]);
         assert_eq!(sockets.admin_address, third);
         assert_eq!(sockets.listeners[2].0.sockets.len(), 1);
@@ -192,7 +229,8 @@ mod tests {
     fn an_admin_socket_that_others_reach_is_refused() {
         let socket = TcpListener::bind("0.0.0.0:0").unwrap();
         let admin = Passed { name: ADMIN.to_owned(), socket, from: Giver::Systemd };
-        let error = Sockets::open(&config(&[("a", ([127, 0, 0, 1], 0).into())]), vec![admin]).err().unwrap();
+        let error =
+            Sockets::open(&config(&[("a", ([127, 0, 0, 1], 0).into())]), vec![admin], None).err().unwrap();
         assert!(matches!(error, SocketError::Exposed(_)), "{error:?}");
     }
 
@@ -206,7 +244,7 @@ mod tests {
             Passed { name: "public".into(), socket: first.socket.try_clone().unwrap(), from: of(any) };
         let (elsewhere, old) = passed("moved", of(any));
         let config = config(&[("public", any), ("moved", moved)]);
-        let sockets = Sockets::open(&config, vec![first, second, elsewhere]).unwrap();
+        let sockets = Sockets::open(&config, vec![first, second, elsewhere], None).unwrap();
         assert_eq!(addresses(&sockets)[0], address);
         assert_eq!(sockets.listeners[0].0.sockets.len(), 2);
         assert!(addresses(&sockets)[1] == moved && moved != old);

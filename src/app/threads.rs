@@ -1,6 +1,8 @@
 //! The threads: one a worker, and one for the controller with its face.
 
+use std::io;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 
@@ -9,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::AppError;
 use crate::admin;
-use crate::control::{Command, Controller, Handle, watch_file};
+use crate::control::{Command, Controller, watch_file};
 use crate::proxy::listener::{self, Bound};
 use crate::proxy::{Intake, PassedOn, Setup, worker};
 
@@ -53,9 +55,9 @@ pub(super) enum Door {
 
 /// What the control thread serves beside the controller.
 pub(super) struct Face {
-    pub(super) admin: TcpListener,
-    pub(super) handle: Handle,
-    pub(super) readiness: watch::Receiver<admin::Phase>,
+    pub(super) tcp: TcpListener,
+    pub(super) unix: Option<UnixListener>,
+    pub(super) setup: admin::Setup,
     pub(super) door: watch::Receiver<Door>,
     pub(super) path: Option<PathBuf>,
 }
@@ -79,7 +81,9 @@ pub(super) fn spawn_control(
 }
 
 async fn show(face: Face) {
-    let Face { admin, handle, readiness, door, path } = face;
+    let Face { tcp, unix, setup, door, path } = face;
+    let handle = setup.handle.clone();
+    let mut face = admin::Admin::new(setup);
     let served = async {
         let mut door_seen = door.clone();
         while until(&mut door_seen, |door| door != Door::Shut).await == Door::Open {
@@ -87,9 +91,8 @@ async fn show(face: Face) {
             let shut = async move {
                 until(&mut leaves, |door| door != Door::Open).await;
             };
-            let listener = admin.try_clone().and_then(tokio::net::TcpListener::from_std);
-            let served = match listener {
-                Ok(listener) => admin::serve(listener, handle.clone(), readiness.clone(), shut).await,
+            let served = match listeners(&tcp, unix.as_ref()) {
+                Ok(listeners) => face.serve(listeners, shut).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = served {
@@ -105,6 +108,11 @@ async fn show(face: Face) {
         }
     };
     tokio::join!(served, watched);
+}
+
+fn listeners(tcp: &TcpListener, unix: Option<&UnixListener>) -> io::Result<admin::Listeners> {
+    let unix = unix.map(|unix| unix.try_clone().and_then(tokio::net::UnixListener::from_std)).transpose()?;
+    Ok(admin::Listeners { tcp: tokio::net::TcpListener::from_std(tcp.try_clone()?)?, unix })
 }
 
 /// The first state that is meant. That nobody sets it any more is an end as well.

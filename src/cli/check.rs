@@ -89,7 +89,7 @@ mod tests {
     fn a_good_file_is_summed_up_in_one_line() {
         let config = Config {
             workers: Workers { count: 1 },
-            admin: Admin { listen: ([127, 0, 0, 1], 2636).into() },
+            admin: Admin::default(),
             store: Store::Memory,
             evidence: Default::default(),
             decisions_age: crate::config::DECISIONS_AGE_DEFAULT,
@@ -104,6 +104,8 @@ mod tests {
             routes: Vec::new(),
             plans: Vec::new(),
             freezes: Vec::new(),
+            notify: Vec::new(),
+            prometheus: None,
         };
         let path = Path::new("config/andon.toml");
         let expected = "config/andon.toml: 0 listeners, 0 upstreams, 0 routes; no problems\n";

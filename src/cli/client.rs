@@ -1,6 +1,6 @@
 //! A small client of the admin API: one request, one connection, every wait bounded.
 //!
-//! Speaks plain HTTP to one address. It follows no redirect and asks no proxy: the answer to "is my canary all
+//! Speaks HTTP to one address, inside TLS or on a Unix socket if that says so. It follows no redirect and asks no proxy: the answer to "is my canary all
 //! right" must come from the andon that was named.
 
 use std::fmt;
@@ -9,15 +9,20 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, DATE, HOST};
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, DATE, HOST};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use jiff::fmt::rfc2822;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::net::TcpStream;
+
+mod address;
+mod connect;
+
+use address::Address;
+use connect::{Proof, Stream, connect};
 
 use super::format::clean;
 use super::{Exit, Failure};
@@ -27,42 +32,19 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Where the admin listener is: `http://HOST:PORT`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where the admin listener is, and who we are to it.
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct Admin {
-    host: String,
-    port: u16,
-}
-
-impl Admin {
-    pub(super) const DEFAULT: &str = "http://127.0.0.1:2636";
-
-    /// An empty text is the default, as if the variable were not set.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let text = if text.is_empty() { Self::DEFAULT } else { text };
-        let accepted = || format!("write http://HOST:PORT, such as {}", Self::DEFAULT);
-        let uri: Uri = text.parse().map_err(|_| accepted())?;
-        let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or_else(accepted)?;
-        let has_more = uri.path() != "/" || uri.query().is_some() || authority.as_str().contains('@');
-        if has_more || authority.host().is_empty() {
-            return Err(accepted());
-        }
-        let port = match authority.as_str().strip_prefix(authority.host()) {
-            Some("") => 80,
-            _ => authority.port_u16().ok_or_else(accepted)?,
-        };
-        Ok(Self { host: authority.host().to_owned(), port })
-    }
-
-    fn address(&self) -> (&str, u16) {
-        let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        (bare.unwrap_or(&self.host), self.port)
-    }
+    /// Where andon's admin listener is: http://HOST:PORT, https://HOST:PORT or unix:PATH
+    #[arg(long = "admin", value_name = "URL", env = "ANDON_ADMIN", default_value = Address::DEFAULT, value_parser = Address::parse)]
+    address: Address,
+    #[command(flatten)]
+    proof: Proof,
 }
 
 impl fmt::Display for Admin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "http://{}:{}", self.host, self.port)
+        self.address.fmt(out)
     }
 }
 
@@ -164,8 +146,8 @@ impl Admin {
         path: &str,
         json: Option<String>,
     ) -> Result<(http::response::Parts, Bytes), Failure> {
-        let stream = self.connect().await?;
         let request = self.request(method, path, json)?;
+        let stream = self.connect().await?;
         tokio::time::timeout(ANSWER_TIMEOUT, converse(stream, request))
             .await
             .map_err(|_| self.unreachable("connected, but no answer within 35 s"))?
@@ -174,8 +156,9 @@ impl Admin {
             })
     }
 
-    async fn connect(&self) -> Result<TcpStream, Failure> {
-        tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address()))
+    async fn connect(&self) -> Result<Box<dyn Stream>, Failure> {
+        let tls = self.proof.tls(&self.address)?;
+        tokio::time::timeout(CONNECT_TIMEOUT, connect(&self.address, tls))
             .await
             .map_err(|_| self.unreachable("no connection within 3 s"))?
             .map_err(|error| self.unreachable(&words(&error)))
@@ -190,8 +173,17 @@ impl Admin {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, format!("{}:{}", self.host, self.port))
+            .header(HOST, self.address.host())
             .header(CONNECTION, "close");
+        if let Some(token) = self.proof.token()? {
+            let bearer = HeaderValue::try_from(format!("Bearer {token}"));
+            let mut bearer = bearer.map_err(|_| Failure {
+                exit: Exit::Usage,
+                message: "the token has characters that no token has".to_owned(),
+            })?;
+            bearer.set_sensitive(true);
+            request = request.header(AUTHORIZATION, bearer);
+        }
         if json.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -210,9 +202,16 @@ impl Admin {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Unreachable,
             _ => Exit::Failure,
         };
+        let next = match status {
+            StatusCode::UNAUTHORIZED => {
+                "; set ANDON_TOKEN or ANDON_TOKEN_FILE to a token of this andon (andon token new makes one)"
+            }
+            StatusCode::FORBIDDEN => "; use a token with that role, or ask somebody who has it",
+            _ => "",
+        };
         let message = match serde_json::from_slice::<ProblemJson>(body) {
             Ok(ProblemJson { title, detail, diagnostics }) => {
-                let first = format!("{}: {}", clean(&title), clean(&detail));
+                let first = format!("{}: {}{next}", clean(&title), clean(&detail));
                 match diagnostics {
                     Some(drawn) => format!("{first}\n\n{}", lines(&drawn)),
                     None => first,
@@ -233,7 +232,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 async fn converse(
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     request: Request<Full<Bytes>>,
 ) -> Result<(http::response::Parts, Bytes), Box<dyn std::error::Error + Send + Sync>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -285,34 +284,6 @@ fn lines(drawn: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_admin_url_is_a_host_and_a_port() {
-        for (text, shown) in [
-            ("http://127.0.0.1:2636", "http://127.0.0.1:2636"),
-            ("http://localhost:80/", "http://localhost:80"),
-            ("http://[::1]:2636", "http://[::1]:2636"),
-            ("http://localhost", "http://localhost:80"),
-            ("", Admin::DEFAULT),
-        ] {
-            assert_eq!(Admin::parse(text).map(|admin| admin.to_string()), Ok(shown.to_owned()), "{text}");
-        }
-        for text in [
-            "127.0.0.1:2636",
-            "localhost",
-            "https://localhost:2636",
-            "http://localhost:2636/admin",
-            "http://localhost:2636?x",
-            "http://me@localhost:2636",
-            "http://localhost:70000",
-            "http://localhost:",
-            "http://",
-            " ",
-        ] {
-            assert!(Admin::parse(text).is_err(), "{text}");
-        }
-        assert_eq!(Admin::parse("http://[::1]:2636").unwrap().address(), ("::1", 2636));
-    }
 
     #[test]
     fn a_name_stays_one_segment() {

@@ -40,8 +40,7 @@ pub(super) struct Args {
     /// With --verify: look into this file, whether andon runs or not
     #[arg(long, value_name = "FILE", requires = "verify")]
     store: Option<PathBuf>,
-    /// Where andon's admin listener is
-    #[arg(long, value_name = "URL", env = "ANDON_ADMIN", default_value = Admin::DEFAULT, value_parser = Admin::parse)]
+    #[command(flatten)]
     admin: Admin,
     /// For people, the API's answer as it is, or all of it a line each, oldest first
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]

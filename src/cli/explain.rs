@@ -14,12 +14,13 @@ use super::client::{Admin, Reply, segment};
 use super::format::{clean, lines, ratio, table};
 use super::remote::name;
 use super::{Exit, Failure, output};
-use crate::admin::json::DecisionJson;
+use crate::admin::json::{DecisionJson, timestamp};
 use crate::admin::record_json::{EvidenceJson, TickJson};
 
 /// Ticks in the table: the last ones before the decision.
 const TICKS_SHOWN: usize = 10;
 const TICKS_HEADER: [&str; 6] = ["TICK", "CANARY", "FAILED", "STABLE", "FAILED", "ODDS"];
+const READINGS_HEADER: [&str; 4] = ["READING", "CANARY", "STABLE", ""];
 const COUNTS_HEADER: [&str; 5] = ["", "REQUESTS", "UNLUCKY", "RATE", "INTERVAL"];
 
 #[derive(Debug, clap::Args)]
@@ -30,8 +31,7 @@ pub(super) struct Args {
     /// Draw it into this file, too
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Where andon's admin listener is
-    #[arg(long, value_name = "URL", env = "ANDON_ADMIN", default_value = Admin::DEFAULT, value_parser = Admin::parse)]
+    #[command(flatten)]
     admin: Admin,
     /// For people, the API's answer as it is, or a picture
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
@@ -99,6 +99,9 @@ fn text(explained: &EvidenceJson) -> String {
     if evidence["canary"].is_object() {
         let _ = write!(out, "\n{}", counts(evidence));
     }
+    if let Some(readings) = evidence["outside"]["readings"].as_array() {
+        let _ = write!(out, "\n{}", asked(&evidence["outside"], readings));
+    }
     if let Some(judge) = evidence["judge"].as_object() {
         out.push_str("\njudged by\n");
         for (key, value) in judge {
@@ -131,7 +134,11 @@ pub(super) fn title(decision: &DecisionJson) -> String {
 
 /// What the record proves.
 pub(super) fn record(explained: &EvidenceJson) -> String {
+    let is_outside =
+        explained.decision.evidence.as_ref().is_some_and(|evidence| evidence["outside"].is_object());
     let said = match explained.replayed {
+        Some(true) if is_outside => "worked out again from its readings: the same verdict",
+        Some(false) if is_outside => "worked out again from its readings: NOT the same verdict",
         Some(true) => "replayed from the record: the same verdict, bit for bit",
         Some(false) => "replayed from the record: NOT the same verdict",
         None if explained.ticks.is_empty() => "not replayed",
@@ -170,6 +177,23 @@ fn counts(evidence: &Value) -> String {
     let level = evidence["canary"]["interval_level"].as_f64().unwrap_or(0.95) * 100.0;
     let _ = writeln!(out, "in {seconds:.1} s; the intervals hold at every moment at once, with {level:.0}%");
     out
+}
+
+/// What others were asked, and what they said.
+fn asked(outside: &Value, readings: &[Value]) -> String {
+    let mut out = String::new();
+    for (variant, key) in [("canary", "asked"), ("stable", "asked_of_stable")] {
+        if let Some(query) = outside[key].as_str() {
+            let _ = writeln!(out, "{variant:<10}{}", clean(query));
+        }
+    }
+    let mut table = table(&READINGS_HEADER, 1..3, output::stdout_color());
+    for reading in readings {
+        let at = timestamp(reading["at_ms"].as_i64().unwrap_or_default()).unwrap_or_default();
+        let of = |variant: &str| reading[variant].as_f64().map_or("-".to_owned(), |value| value.to_string());
+        table.add_row([at, of("canary"), of("stable"), String::new()]);
+    }
+    out + &joined(&table)
 }
 
 fn last_ticks(ticks: &[TickJson]) -> String {

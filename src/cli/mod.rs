@@ -1,6 +1,6 @@
 //! The command line: one file a verb.
 //!
-//! `run`, `check` and `demo` work in this process, `forecast` does if it is given numbers; all others are clients of the admin API ([`client`]), so they
+//! `run`, `check`, `token` and `demo` work in this process, `forecast` does if it is given numbers; all others are clients of the admin API ([`client`]), so they
 //! can do nothing that a program could not do as well. Data goes to stdout, everything else to stderr; the exit
 //! code ([`Exit`]) is a contract with scripts. Only here the environment is read.
 
@@ -18,6 +18,7 @@ mod format;
 mod import;
 mod launch;
 mod man;
+mod notify;
 mod openapi;
 mod output;
 mod release;
@@ -25,6 +26,7 @@ mod reload;
 mod remote;
 mod run;
 mod status;
+mod token;
 mod upstream;
 mod weight;
 mod what_if;
@@ -115,6 +117,8 @@ enum Verb {
     Drift(drift::Args),
     /// Show the endpoints of upstreams, or set them
     Upstream(upstream::Args),
+    /// See whether a receiver of notices can be reached
+    Notify(notify::Args),
     /// Read the configuration file again
     Reload(reload::Args),
     /// Turn canaries of ingress-nginx and Flagger into a configuration file
@@ -125,6 +129,8 @@ enum Verb {
     Completions(completions::Args),
     /// Print the manual page, or write the pages of all verbs
     Man(man::Args),
+    /// Make a token for the admin listener, or the hash of one
+    Token(token::Args),
 }
 
 /// Does what the arguments say. The first one is the name of the program.
@@ -148,11 +154,13 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::WhatIf(args) => what_if::run(&args),
         Verb::Drift(args) => drift::run(&args),
         Verb::Upstream(args) => upstream::run(&args),
+        Verb::Notify(args) => notify::run(&args),
         Verb::Reload(args) => reload::run(&args),
         Verb::Import(args) => import::run(&args),
         Verb::Openapi => openapi::run(),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),
+        Verb::Token(args) => token::run(&args),
     };
     match done {
         Ok(exit) => exit.into(),

@@ -152,7 +152,7 @@ fn start(args: &StartArgs) -> Result<Exit, Failure> {
 
 /// Steps at which a canary that fails one request in twenty would go unseen.
 fn blind_spots(args: &StartArgs, release: &ReleaseJson) -> String {
-    let steps = release.steps.iter().take_while(|step| step.to_ppm < Weight::WHOLE.ppm());
+    let steps = release.steps.iter().filter(|step| (1..Weight::WHOLE.ppm()).contains(&step.to_ppm));
     let warnings = steps.filter_map(|step| {
         let weight = Weight::from_ppm(step.to_ppm)?;
         forecast::blind_spot(&args.remote, &args.route, &release.canary, weight)

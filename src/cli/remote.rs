@@ -10,8 +10,7 @@ use super::{Exit, Failure, output};
 
 #[derive(Debug, Args)]
 pub(super) struct Remote {
-    /// Where andon's admin listener is
-    #[arg(long, value_name = "URL", env = "ANDON_ADMIN", default_value = Admin::DEFAULT, value_parser = Admin::parse)]
+    #[command(flatten)]
     pub(super) admin: Admin,
     /// For people, or the API's answer as it is
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Output::Text)]

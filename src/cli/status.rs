@@ -9,7 +9,7 @@ use super::format::{ago, clean, lines, rate, ratio, seconds, table};
 use super::remote::{Remote, name};
 use super::{Exit, Failure, output};
 use crate::admin::json::{
-    CanaryJson, CordJson, LotsJson, RouteJson, RoutesJson, SelfTestJson, StableJson, WindowJson,
+    CanaryJson, CordJson, LotsJson, MirrorJson, RouteJson, RoutesJson, SelfTestJson, StableJson, WindowJson,
 };
 use crate::config::Color;
 
@@ -37,7 +37,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             let reply = admin.get(&format!("/api/v1/routes/{}", segment(route)))?;
             args.remote.show(&reply, |route: RouteJson| {
                 let mut reasons: String = route.canaries.iter().map(reason).collect();
+                reasons.extend(route.canaries.iter().flat_map(outside));
                 reasons.extend(route.self_test.as_ref().map(self_test));
+                reasons.extend(route.mirror.as_ref().map(mirror));
                 overview(&[route], &reply, color) + &reasons
             })
         }
@@ -95,7 +97,17 @@ fn rows(route: &RouteJson) -> Vec<Vec<Cell>> {
     let stable = route.stable.as_ref().map(|stable| stable_row(route, stable));
     let canaries = route.canaries.iter().map(|canary| canary_row(route, canary));
     let denied = route.deny.then(|| texts([&clean(&route.name), "denied"]));
-    denied.into_iter().chain(stable).chain(canaries).collect()
+    let mirror = route.mirror.as_ref().map(|mirror| mirror_row(route, mirror));
+    denied.into_iter().chain(stable).chain(canaries).chain(mirror).collect()
+}
+
+/// Of copies: users have no part of them.
+fn mirror_row(route: &RouteJson, mirror: &MirrorJson) -> Vec<Cell> {
+    let share = format!("copies {}", mirror.share);
+    let mut row = texts([&clean(&route.name), "mirror", &clean(&mirror.upstream), "-", &share]);
+    row.extend(window(&mirror.window));
+    row.push(Cell::new("-"));
+    row
 }
 
 fn stable_row(route: &RouteJson, stable: &StableJson) -> Vec<Cell> {
@@ -145,6 +157,24 @@ fn self_test(test: &SelfTestJson) -> String {
     };
     let suspended = if test.suspended { "; its guard does not act until the cord is reset" } else { "" };
     format!("  self-test: alarm: {}{suspended}\n", clean(reason))
+}
+
+/// What came of copies.
+fn mirror(mirror: &MirrorJson) -> String {
+    let MirrorJson { same, different, dropped, .. } = mirror;
+    format!("  mirror: {same} answers like stable's, {different} others, {dropped} copies dropped\n")
+}
+
+/// What others say of a canary.
+fn outside(canary: &CanaryJson) -> impl Iterator<Item = String> {
+    canary.verdict.outside.iter().map(|signal| {
+        let says = match (&signal.missing, signal.value) {
+            (Some(missing), _) => clean(missing),
+            (None, Some(value)) => format!("{value}, {} is wanted", clean(&signal.wanted)),
+            (None, None) => clean(&signal.wanted),
+        };
+        format!("  {}: {}: {}: {says}\n", clean(&canary.name), clean(&signal.name), clean(&signal.state))
+    })
 }
 
 /// The verdict with its numbers, how far it has climbed back, and what the file says if it says otherwise.

@@ -14,7 +14,7 @@ use super::{Route, values};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Canary {
-    /// `name`, else `canary` for a lone one, else the upstream's name. Never `stable`; unique in its route.
+    /// `name`, else `canary` for a lone one, else the upstream's name. Never one of [`Canary::RESERVED`]; unique in its route.
     pub name: Arc<str>,
     /// Name of an upstream.
     pub upstream: Arc<str>,
@@ -29,6 +29,8 @@ pub struct Canary {
 
 impl Canary {
     pub const OVERRIDES_MAX: usize = 64;
+    /// Names that other sides of a route have.
+    pub const RESERVED: [&str; 2] = ["stable", "mirror"];
     /// Of one override.
     pub const NETWORKS_MAX: usize = 1_024;
 }
@@ -111,9 +113,10 @@ fn read(mut section: Section<'_>, upstreams: &Names) -> Option<Read> {
 
 fn own_name(value: &Value<'_>) -> Result<Arc<str>, Wrong> {
     let name = names::checked(value)?;
-    if &*name == "stable" {
-        let help = "choose another name: stable is what the canary is compared with";
-        return Err(value.wrong("the name of the other side", help));
+    if Canary::RESERVED.contains(&&*name) {
+        let help =
+            "choose another name: stable is what the canary is compared with, mirror is who gets copies";
+        return Err(value.wrong("the name of another side", help));
     }
     Ok(name)
 }
@@ -148,9 +151,9 @@ fn named(route: &Section<'_>, canary: Read, lone: bool, taken: &mut HashSet<Arc<
         None => upstream.clone(),
     };
     let help = || "give each canary of a route a `name` of its own".to_owned();
-    if &*name == "stable" {
-        let found = "a canary is named \"stable\" after its upstream";
-        route.problem(name_place, found, "needs another name".to_owned(), help());
+    if Canary::RESERVED.contains(&&*name) {
+        let found = format!("a canary is named \"{name}\" after its upstream");
+        route.problem(name_place, &found, "needs another name".to_owned(), help());
         return None;
     }
     if !taken.insert(name.clone()) {

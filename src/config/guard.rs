@@ -9,8 +9,9 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::meaning::{Event, FailureRule};
+use super::outside::{self, Around};
 use super::reader::{Section, Value, Wrong};
-use super::{Judge, Rescue, Weight, judge, meaning, rescue, suggest, values};
+use super::{Judge, Outside, Rescue, Weight, judge, meaning, rescue, suggest, values};
 
 const COOLDOWN: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_hours(24);
 const STRIKES: RangeInclusive<u64> = 1..=100;
@@ -28,6 +29,8 @@ pub struct Guard {
     pub failures: Vec<FailureRule>,
     /// At most [`Event::EVENTS_MAX`]; how they are judged stands at the same place of `judge.events`.
     pub events: Vec<Event>,
+    /// At most [`Outside::SIGNALS_MAX`].
+    pub outside: Vec<Outside>,
     /// `None`: off (`self_test = false`).
     pub self_test: Option<SelfTest>,
     /// `None`: off (`rescue = false`).
@@ -99,6 +102,7 @@ impl Default for Guard {
             verdict_timeout: Duration::from_secs(5),
             failures: Vec::new(),
             events: Vec::new(),
+            outside: Vec::new(),
             self_test: Some(SelfTest::default()),
             rescue: Some(Rescue::default()),
             harm_max: None,
@@ -106,7 +110,7 @@ impl Default for Guard {
     }
 }
 
-pub(super) fn read(mut section: Section<'_>) -> Guard {
+pub(super) fn read(mut section: Section<'_>, around: Around<'_>) -> Guard {
     let default = Guard::default();
     let on_unhealthy = on_unhealthy(&mut section);
     let recall = section.or("recall", default.recall, values::flag);
@@ -116,11 +120,23 @@ pub(super) fn read(mut section: Section<'_>) -> Guard {
     let failures = meaning::failures(&mut section);
     let (events, terms) = meaning::events(&mut section);
     judge.events = terms;
+    let outside = outside::read_all(&mut section, around);
     let self_test = self_test(&mut section);
     let rescue = rescue::read(&mut section);
     let harm_max = rescue::read_harm_max(&mut section);
     section.finish();
-    Guard { judge, on_unhealthy, recall, verdict_timeout, failures, events, self_test, rescue, harm_max }
+    Guard {
+        judge,
+        on_unhealthy,
+        recall,
+        verdict_timeout,
+        failures,
+        events,
+        outside,
+        self_test,
+        rescue,
+        harm_max,
+    }
 }
 
 fn on_unhealthy(section: &mut Section<'_>) -> OnUnhealthy {

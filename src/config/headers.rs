@@ -35,9 +35,9 @@ pub enum Template {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum Piece<V = Variable> {
     Text(Box<str>),
-    Variable(Variable),
+    Variable(V),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +173,7 @@ fn checked_name(text: &str, side: Side) -> Result<HeaderName, (&'static str, &'s
 
 fn template(value: &Value<'_>, name: &HeaderName) -> Result<Template, Wrong> {
     let text = values::text(value)?;
-    let pieces = pieces(&text).map_err(|label| value.wrong(label, variables_help()))?;
+    let pieces = pieces(&text, &Variable::NAMED).map_err(|label| value.wrong(label, variables_help()))?;
     if text.trim() != &*text || !text.is_ascii() {
         return Err(value.wrong("not a header value", "write ASCII text without a space at either end"));
     }
@@ -204,7 +204,7 @@ fn variables_help() -> String {
 }
 
 /// What is wrong otherwise.
-fn pieces(text: &str) -> Result<Box<[Piece]>, String> {
+pub(super) fn pieces<V: Copy>(text: &str, named: &[(&str, V)]) -> Result<Box<[Piece<V>]>, String> {
     let mut pieces = Vec::new();
     let mut plain = String::new();
     let mut rest = text;
@@ -218,13 +218,13 @@ fn pieces(text: &str) -> Result<Box<[Piece]>, String> {
         let Some((name, behind)) = behind.split_once('}') else {
             return Err("a brace that nothing closes".into());
         };
-        let Some((_, variable)) = Variable::NAMED.into_iter().find(|(known, _)| *known == name) else {
+        let Some((_, variable)) = named.iter().find(|(known, _)| *known == name) else {
             return Err(format!("there is no variable {{{}}}", clipped(name)));
         };
         if !plain.is_empty() {
             pieces.push(Piece::Text(std::mem::take(&mut plain).into()));
         }
-        pieces.push(Piece::Variable(variable));
+        pieces.push(Piece::Variable(*variable));
         rest = behind;
     }
     plain.push_str(rest);
@@ -248,10 +248,10 @@ mod tests {
             ("{client}{host}", vec![Piece::Variable(Variable::Client), Piece::Variable(Variable::Host)]),
             ("a{scheme}b", vec![text("a"), Piece::Variable(Variable::Scheme), text("b")]),
         ] {
-            assert_eq!(pieces(written).as_deref(), Ok(expected.as_slice()), "{written}");
+            assert_eq!(pieces(written, &Variable::NAMED).as_deref(), Ok(expected.as_slice()), "{written}");
         }
         for wrong in ["{", "a{variant", "{}", "{Variant}", "{{{", "{ variant }"] {
-            assert!(pieces(wrong).is_err(), "{wrong}");
+            assert!(pieces(wrong, &Variable::NAMED).is_err(), "{wrong}");
         }
     }
 }

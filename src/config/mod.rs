@@ -3,6 +3,7 @@
 //! One file a section. Reading is all or nothing: [`parse`] returns a [`Config`] in which every name resolves
 //! and every number is possible, or **all** problems at once, each with its place. Imports nothing of ours.
 
+pub mod access;
 pub mod access_log;
 pub mod admin;
 pub mod canary;
@@ -20,6 +21,9 @@ pub mod limits;
 pub mod listener;
 pub mod matching;
 pub mod meaning;
+pub mod mirror;
+pub mod notify;
+pub mod outside;
 pub mod plan;
 pub mod policy;
 pub mod problem;
@@ -34,6 +38,7 @@ pub mod tracing;
 pub mod units;
 pub mod upkeep;
 pub mod upstream;
+pub mod web;
 pub mod workers;
 
 mod names;
@@ -51,12 +56,14 @@ mod tests;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeTable;
 
+pub use access::{Access, Role};
 pub use access_log::{AccessLog, LogFormat, LogTarget};
-pub use admin::Admin;
+pub use admin::{Admin, AdminSocket};
 pub use dns::Dns;
 pub use drain::Drain;
 pub use ejection::Ejection;
@@ -68,7 +75,10 @@ pub use judge::{Ceiling, CeilingLimit, EventTerms, FastTrip, Judge, LatencyMax, 
 pub use limits::{ConnectionLimits, Limits};
 pub use listener::Listener;
 pub use meaning::{Asked, CountsAs, Event, FailureRule};
+pub use mirror::{Mirror, MirrorTo};
 pub use normal_path::{PathFault, normal_path};
+pub use notify::Receiver;
+pub use outside::{Outside, OutsideLimit};
 pub use plan::{Freeze, Plan};
 pub use policy::{Policy, Redirect, Rewrite, Scheme};
 pub use problem::{Color, PROBLEMS_MAX, Placed, Problem, Problems};
@@ -85,11 +95,14 @@ pub use tracing::Tracing;
 pub use units::Weight;
 pub use upkeep::{Balance, Upkeep};
 pub use upstream::{ProxyProtocol, Upstream, UpstreamProtocol};
+pub use web::Web;
 pub use workers::Workers;
 
 use names::Names;
+use outside::Around;
 use reader::Section;
 use report::Report;
+use tls::UpstreamTls;
 
 /// A larger file is refused unread.
 pub const FILE_BYTES_MAX: usize = 16 << 20;
@@ -116,6 +129,25 @@ pub struct Config {
     pub routes: Vec<Route>,
     pub plans: Vec<Plan>,
     pub freezes: Vec<Freeze>,
+    /// At most [`Receiver::RECEIVERS_MAX`].
+    pub notify: Vec<Receiver>,
+    /// Who answers PromQL, where a signal does not say it.
+    pub prometheus: Option<Web>,
+}
+
+impl Config {
+    /// Every server of others that is spoken to over TLS, and whose it is, as messages begin.
+    pub fn foreign_tls(&self) -> impl Iterator<Item = (Arc<str>, &Arc<UpstreamTls>)> {
+        let receivers = self.notify.iter().map(|one| (format!("notify \"{}\"", one.name), &one.to));
+        let signals = self.routes.iter().flat_map(|route| {
+            route.guard.outside.iter().flat_map(move |outside| {
+                let owner = format!("route \"{}\": outside \"{}\"", route.name, outside.name);
+                outside.source.webs().map(move |web| (owner.clone(), web))
+            })
+        });
+        let all = receivers.chain(signals);
+        all.filter_map(|(owner, web)| Some((owner.into(), &web.tls.as_ref()?.upstream)))
+    }
 }
 
 /// What a look beyond the file finds, such as at the certificates that it names.
@@ -140,7 +172,10 @@ pub fn load_with(
     let text = text_of(path).map_err(|(found, help)| Problems::of_file(&file, found, help))?;
     let mut config = parse(&file, &text, path.parent().unwrap_or(Path::new("")))?;
     config.source = Source::of(&text);
-    let Findings { problems, warnings } = look(&config);
+    let Findings { mut problems, mut warnings } = look(&config);
+    problems.extend(notify::look(&config.notify));
+    problems.extend(outside::look(config.prometheus.as_ref(), &config.routes));
+    warnings.extend(config.admin.warnings());
     let placed = |mut list: Vec<Problem>| {
         let more = list.len().saturating_sub(PROBLEMS_MAX);
         list.truncate(PROBLEMS_MAX);
@@ -186,15 +221,16 @@ pub fn parse_judge(file: &str, text: &str) -> Result<Judge, Problems> {
 }
 
 fn read_guard(mut root: Section<'_>, table: &DeTable<'_>) -> Guard {
+    let around = Around { base: Path::new(""), prometheus: None, is_alone: true };
     let guard = if table.contains_key("guard") {
-        guard::read(root.section("guard"))
+        guard::read(root.section("guard"), around)
     } else if table.contains_key("route") {
         let mut route = root.section("route");
-        let guard = guard::read(route.section("guard"));
+        let guard = guard::read(route.section("guard"), around);
         route.finish();
         guard
     } else {
-        return guard::read(root);
+        return guard::read(root, around);
     };
     root.finish();
     guard
@@ -203,7 +239,7 @@ fn read_guard(mut root: Section<'_>, table: &DeTable<'_>) -> Guard {
 /// Upstreams before routes, which name them. Where there are problems, what is returned is incomplete.
 fn read(mut root: Section<'_>, base: &Path) -> Config {
     let workers = workers::read(root.section("workers"));
-    let admin = admin::read(root.section("admin"));
+    let admin = admin::read(root.section("admin"), base);
     let store::Read { store, evidence, decisions_age } = store::read(root.section("store"), base);
     let access_log = access_log::read(root.optional_section("access_log"), base);
     let tracing = tracing::read(root.section("tracing"));
@@ -213,9 +249,12 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
     let listeners = listener::read_all(&mut root, &admin, base);
     let mut names = Names::new("upstream");
     let upstreams = upstream::read_all(&mut root, &mut names, base);
-    let routes = route::read_all(&mut root, &names);
+    let prometheus = outside::read_prometheus(root.section("prometheus"), base);
+    let around = Around { base, prometheus: prometheus.as_ref(), is_alone: false };
+    let routes = route::read_all(&mut root, &names, around);
     let plans = plan::read_all(&mut root);
     let freezes = plan::read_freezes(&mut root, &routes);
+    let notify = notify::read_all(&mut root, base, &routes);
     root.finish();
     Config {
         source: Source::default(),
@@ -234,6 +273,8 @@ fn read(mut root: Section<'_>, base: &Path) -> Config {
         routes,
         plans,
         freezes,
+        notify,
+        prometheus,
     }
 }
 

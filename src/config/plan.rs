@@ -36,12 +36,20 @@ impl Plan {
     pub const STEPS_MAX: usize = 100;
     pub const FREEZES_MAX: usize = 1_024;
     pub const HOURS_MAX: usize = 32;
+
+    pub fn mirrors(&self) -> bool {
+        self.steps.iter().any(|step| step.mirror.is_some())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanStep {
-    /// Above 0.
+    /// Above 0, but for a step that mirrors.
     pub to: Weight,
+    /// Of stable's requests, so many are copied to the canary, whose answers nobody gets. Only before the first step with
+    /// a weight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Weight>,
     /// The time in which it is risen to, in equal moves. 0: at once. 1 s to 30 days.
     #[serde(with = "milliseconds")]
     pub ramp: Duration,
@@ -123,6 +131,12 @@ fn read(mut section: Section<'_>, names: &mut Names) -> Option<Plan> {
         let above = steps.last().map_or(Weight::ZERO, |step| step.to);
         steps.extend(step(table, above));
     }
+    if !steps.is_empty() && steps.iter().all(|step| step.mirror.is_some()) {
+        section.missing(
+            "to",
+            "{ to = \"100%\", hold = \"10m\" }` as the last step: copies alone bring it to nobody; `steps",
+        );
+    }
     let promote = section.or("promote", Promote::Auto, |value| {
         choice(value, &[("auto", Promote::Auto), ("manual", Promote::Manual)])
     });
@@ -132,14 +146,18 @@ fn read(mut section: Section<'_>, names: &mut Names) -> Option<Plan> {
 }
 
 fn step(mut section: Section<'_>, above: Weight) -> Option<PlanStep> {
-    let to = section.required("to", "to = \"1%\"", |value| {
-        let to = values::weight(value)?;
-        if to > above {
-            return Ok(to);
-        }
-        let help = format!("write a share above {above}: each step is higher than the one before");
-        Err(value.wrong("not above the step before", help))
-    });
+    let mirror = mirror(&mut section, above);
+    let to = match section.has("mirror") {
+        true => Some(Weight::ZERO),
+        false => section.required("to", "to = \"1%\"", |value| {
+            let to = values::weight(value)?;
+            if to > above {
+                return Ok(to);
+            }
+            let help = format!("write a share above {above}: each step is higher than the one before");
+            Err(value.wrong("not above the step before", help))
+        }),
+    };
     let ramp = section.optional("ramp", values::duration(SPAN));
     let hold = section.optional("hold", values::duration(SPAN));
     let proof = section.optional("until", |value| choice(value, &[("proof", ())])).is_some();
@@ -149,6 +167,17 @@ fn step(mut section: Section<'_>, above: Weight) -> Option<PlanStep> {
         let all = [("hold", Otherwise::Hold), ("abort", Otherwise::Abort), ("go-on", Otherwise::GoOn)];
         choice(value, &all)
     });
+    for key in ["ramp", "until"].into_iter().filter(|key| mirror.is_some() && section.has(key)) {
+        let wrong = Wrong {
+            says: "is in a step that mirrors".to_owned(),
+            label: "copies are at once, and are no evidence".to_owned(),
+            help: "leave it to a step with `to`".to_owned(),
+        };
+        section.wrong(key, section.place.clone(), wrong);
+    }
+    if mirror.is_some() && hold.is_none() && !approve {
+        section.missing("hold", "hold = \"10m\"");
+    }
     if proof && to == Some(Weight::WHOLE) {
         let wrong = Wrong {
             says: "is \"proof\" at 100%".to_owned(),
@@ -159,7 +188,33 @@ fn step(mut section: Section<'_>, above: Weight) -> Option<PlanStep> {
     }
     section.finish();
     let (ramp, hold) = (ramp.unwrap_or_default(), hold.unwrap_or_default());
-    Some(PlanStep { to: to?, ramp, hold, proof, approve, within, otherwise })
+    Some(PlanStep { to: to?, mirror, ramp, hold, proof, approve, within, otherwise })
+}
+
+/// In the place of `to`.
+fn mirror(section: &mut Section<'_>, above: Weight) -> Option<Weight> {
+    for (key, value) in section.chosen(&["to"]) {
+        if section.has("mirror") {
+            section.clash(
+                "mirror",
+                (key, &value),
+                "write two steps: nobody is on the canary while it mirrors",
+            );
+        }
+    }
+    section.optional("mirror", |value| {
+        let share = values::weight(value)?;
+        if share.is_zero() {
+            return Err(value.wrong("nothing is copied", "write a share above 0%"));
+        }
+        match above.is_zero() {
+            true => Ok(share),
+            false => {
+                let help = "mirror in the first steps: one that has users has requests of its own";
+                Err(value.wrong("behind a step with a weight", help))
+            }
+        }
+    })
 }
 
 fn hours(section: &mut Section<'_>) -> Option<Hours> {

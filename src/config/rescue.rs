@@ -39,15 +39,16 @@ pub struct Rescue {
 
 impl Rescue {
     pub const BODY_BYTES_MAX: u64 = 16 << 20;
-    const BODY_BYTES_DEFAULT: u32 = 64 << 10;
 }
+
+pub(super) const BODY_BYTES_DEFAULT: u32 = 64 << 10;
 
 impl Default for Rescue {
     fn default() -> Self {
         Self {
-            methods: [Method::GET, Method::HEAD].iter().fold(Methods(0), Methods::with),
+            methods: Methods::default(),
             statuses: [500, 502, 503, 504].into_iter().fold(Statuses(0), Statuses::with),
-            body_bytes_max: Self::BODY_BYTES_DEFAULT,
+            body_bytes_max: BODY_BYTES_DEFAULT,
             budget: super::retry::BUDGET_DEFAULT,
         }
     }
@@ -55,6 +56,13 @@ impl Default for Rescue {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Methods(u16);
+
+impl Default for Methods {
+    /// What may be sent twice without a thought.
+    fn default() -> Self {
+        [Method::GET, Method::HEAD].iter().fold(Self(0), Self::with)
+    }
+}
 
 impl Methods {
     pub fn contains(self, method: &Method) -> bool {
@@ -95,8 +103,7 @@ pub(super) fn read(guard: &mut Section<'_>) -> Option<Rescue> {
         Some(None) => return None,
         Some(Some((table, place))) => guard.table("rescue", table, place),
     };
-    let methods = section.list("methods", 1..=METHODS.len(), "a list such as [\"GET\", \"HEAD\"]", method);
-    let methods = methods.map(|methods| methods.iter().fold(Methods(0), Methods::with));
+    let methods = methods(&mut section);
     let statuses = section.list("statuses", 0..=100, "a list such as [500, 502, 503, 504]", |value| {
         values::whole(u64::from(STATUS_MIN)..=u64::from(STATUS_MAX))(value)
     });
@@ -112,6 +119,12 @@ pub(super) fn read(guard: &mut Section<'_>) -> Option<Rescue> {
         body_bytes_max,
         budget,
     })
+}
+
+/// `None`: the section does not say.
+pub(super) fn methods(section: &mut Section<'_>) -> Option<Methods> {
+    let methods = section.list("methods", 1..=METHODS.len(), "a list such as [\"GET\", \"HEAD\"]", method);
+    methods.map(|methods| methods.iter().fold(Methods(0), Methods::with))
 }
 
 /// `false`, or how many users at most may see a canary fail.
@@ -135,7 +148,7 @@ fn method(value: &Value<'_>) -> Result<Method, Wrong> {
     known.cloned().ok_or_else(|| value.wrong("unknown", help))
 }
 
-fn body_max(value: &Value<'_>) -> Result<u32, Wrong> {
+pub(super) fn body_max(value: &Value<'_>) -> Result<u32, Wrong> {
     let help = "write a size from \"0B\" to \"16MiB\", such as \"64KiB\"";
     let Some(text) = value.str() else { return Err(value.wrong_kind(help)) };
     let Some(bytes) = parse_bytes(text) else { return Err(value.wrong("not a size", help)) };

@@ -9,10 +9,11 @@ pub use super::canary::{Canary, Matcher, Override, OverrideTo, Trigger};
 pub use super::matching::{HeaderMatch, HostPattern, PathPattern};
 
 use super::names::Names;
+use super::outside::Around;
 use super::reader::{Section, Value, Wrong};
 use super::report::line_number;
 use super::units::Weight;
-use super::{Guard, Policy, canary, guard, matching, policy, suggest, values};
+use super::{Guard, Mirror, Policy, canary, guard, matching, mirror, policy, suggest, values};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
@@ -31,6 +32,7 @@ pub struct Route {
     pub upgrade: Vec<Upgrade>,
     pub sticky: Option<StickyKey>,
     pub guard: Guard,
+    pub mirror: Mirror,
     /// A canary with a share of the route has at least this part of that share of stable's usable endpoints; `None`: any
     /// number will do.
     pub capacity: Option<Weight>,
@@ -71,11 +73,11 @@ pub enum Upgrade {
     Websocket,
 }
 
-pub(super) fn read_all(root: &mut Section<'_>, upstreams: &Names) -> Vec<Route> {
+pub(super) fn read_all(root: &mut Section<'_>, upstreams: &Names, around: Around<'_>) -> Vec<Route> {
     let sections = root.sections("route", 0..=Route::ROUTES_MAX).unwrap_or_default();
     let mut names = Names::new("route");
     let mut matches = HashMap::new();
-    let read_one = |section| read(section, upstreams, &mut names, &mut matches);
+    let read_one = |section| read(section, upstreams, around, &mut names, &mut matches);
     sections.into_iter().filter_map(read_one).collect()
 }
 
@@ -90,6 +92,7 @@ struct First {
 fn read(
     mut section: Section<'_>,
     upstreams: &Names,
+    around: Around<'_>,
     names: &mut Names,
     matches: &mut Matches,
 ) -> Option<Route> {
@@ -108,7 +111,8 @@ fn read(
     let accepted = "a list, such as [\"websocket\"]";
     let upgrade = section.list("upgrade", 0..=1, accepted, upgrade).unwrap_or_default();
     let sticky = section.optional_section("sticky").and_then(sticky);
-    let guard = guard::read(section.section("guard"));
+    let guard = guard::read(section.section("guard"), around);
+    let mirror = mirror::read(&mut section, upstreams);
     let capacity = section.or("capacity", Some(Weight::HALF), capacity);
     section.finish();
     Some(Route {
@@ -122,6 +126,7 @@ fn read(
         upgrade,
         sticky,
         guard,
+        mirror,
         capacity,
         release: None,
     })
@@ -143,7 +148,7 @@ fn service(section: &mut Section<'_>, upstreams: &Names) -> Option<Service> {
         let stable = section.read(key, &value, |value| upstreams.resolve(value))?;
         return Some(Service::Split { stable, canaries });
     }
-    for (key, value) in stable.into_iter().chain(section.chosen(&["canary", "redirect"])) {
+    for (key, value) in stable.into_iter().chain(section.chosen(&["canary", "mirror", "redirect"])) {
         section.clash("deny = true", (key, &value), "take one of them out: a denied request goes nowhere");
     }
     Some(Service::Deny)

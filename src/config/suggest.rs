@@ -7,8 +7,7 @@
 const LISTED_MAX: usize = 12;
 
 /// Section and key of what is planned.
-const PLANNED: &[(&str, &str)] =
-    &[("", "notify"), ("admin", "token"), ("store", "etcd"), ("route", "mirror")];
+const PLANNED: &[(&str, &str)] = &[("store", "etcd")];
 
 /// What to say about an unknown key of a section that knows `known`.
 pub(super) fn for_key(section: &str, key: &str, known: &[&'static str]) -> Option<String> {

@@ -1,7 +1,10 @@
 //! What a file with problems is told: text in, one line a problem out.
 
+mod access;
 mod files;
 mod guard;
+mod notify;
+mod outside;
 mod plans;
 mod policy;
 mod random;
@@ -88,7 +91,7 @@ tick = 5
 "#,
         &[
             "1:2: worker is an unknown section; did you mean `workers`?",
-            "3:10: admin.listen is \"0.0.0.0:2636\"; write \"127.0.0.1:2636\": there are no tokens yet, so anyone who reaches it could move weights",
+            "3:10: admin.listen is \"0.0.0.0:2636\"; write \"127.0.0.1:2636\", or say who may: `andon token new --name ann --role admin` makes a token and prints its [[admin.token]]; without any, everybody who reaches this address could move weights",
             "6:10: route \"checkout\": stable names upstream \"ap\", which does not exist; did you mean `api`?",
             "8:12: route \"checkout\": canary.upstream names upstream \"nothing-like\", which does not exist; there are \"api\", \"web\"",
             "9:10: route \"checkout\": canary.weight is \"150%\"; write a share from \"0%\" to \"100%\" in steps of 0.0001%, such as \"2.5%\"",

@@ -112,6 +112,19 @@ impl Hash for NamedFile {
 }
 
 pub(super) fn of_listener(section: &mut Section<'_>, base: &Path) -> Option<ListenerTls> {
+    serving(section, base, |tls| tls.optional("client_identity_header", values::header_name))
+}
+
+/// The admin listener passes nobody's identity on.
+pub(super) fn of_admin(section: &mut Section<'_>, base: &Path) -> Option<ListenerTls> {
+    serving(section, base, |_| None)
+}
+
+fn serving(
+    section: &mut Section<'_>,
+    base: &Path,
+    identity_header: impl FnOnce(&mut Section<'_>) -> Option<HeaderName>,
+) -> Option<ListenerTls> {
     let mut tls = section.optional_section("tls")?;
     let example = "certificates = [{ cert = \"site.pem\", key = \"site.key\" }]";
     let certificates = tls.sections("certificates", 1..=ListenerTls::CERTIFICATES_MAX);
@@ -119,7 +132,7 @@ pub(super) fn of_listener(section: &mut Section<'_>, base: &Path) -> Option<List
         tls.missing("certificates", example);
     }
     let certificates = certificates.map(|list| list.into_iter().filter_map(|one| pair(one, base)).collect());
-    let clients = clients(&mut tls, base);
+    let clients = clients(&mut tls, base, identity_header);
     let min_version = tls.or("min_version", TlsVersion::Tls12, version);
     let handshake_timeout =
         tls.or("handshake_timeout", ListenerTls::HANDSHAKE_TIMEOUT_DEFAULT, values::duration(TIMEOUT));
@@ -134,10 +147,14 @@ fn pair(mut section: Section<'_>, base: &Path) -> Option<KeyPair> {
     Some(KeyPair { cert: cert?, key: key? })
 }
 
-fn clients(tls: &mut Section<'_>, base: &Path) -> Option<ClientAuth> {
+fn clients(
+    tls: &mut Section<'_>,
+    base: &Path,
+    identity_header: impl FnOnce(&mut Section<'_>) -> Option<HeaderName>,
+) -> Option<ClientAuth> {
     let ca = tls.optional("client_ca", file(base));
     let need = tls.or("client_auth", ClientNeed::Required, need);
-    let identity_header = tls.optional("client_identity_header", values::header_name);
+    let identity_header = identity_header(tls);
     for key in ["client_auth", "client_identity_header"] {
         if tls.has(key) && !tls.has("client_ca") {
             tls.missing("client_ca", "client_ca = \"ca.pem\"");
@@ -174,7 +191,7 @@ pub(super) fn of_upstream(
     Some(Arc::new(UpstreamTls { ca, server_name, identity }))
 }
 
-fn file(base: &Path) -> impl Fn(&Value<'_>) -> Result<NamedFile, Wrong> {
+pub(super) fn file(base: &Path) -> impl Fn(&Value<'_>) -> Result<NamedFile, Wrong> {
     move |value| {
         let path = values::text(value)?;
         Ok(NamedFile { path: base.join(&*path), place: value.span.clone() })

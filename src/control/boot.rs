@@ -1,16 +1,18 @@
 //! What cannot change in a running process: a new file that says otherwise waits for the next start.
 
-use crate::config::{self, Config, Listener};
+use std::net::SocketAddr;
+
+use crate::config::{self, Admin, AdminSocket, Config, Listener};
 
 /// What the process started with.
 pub(super) struct Boot {
     workers: config::Workers,
-    admin: config::Admin,
+    admin: Admin,
     store: config::Store,
     access_log: Option<config::AccessLog>,
     tracing: Option<config::Tracing>,
     connections_max: usize,
-    listeners: Vec<config::Listener>,
+    listeners: Vec<Listener>,
 }
 
 impl Boot {
@@ -30,7 +32,7 @@ impl Boot {
     pub(super) fn differs(&self, config: &Config) -> impl Iterator<Item = &'static str> {
         let differs = [
             ("[workers]", self.workers != config.workers),
-            ("[admin]", self.admin != config.admin),
+            ("[admin]", fixed_admin(&self.admin) != fixed_admin(&config.admin)),
             ("[store]", self.store != config.store),
             ("[access_log]", self.access_log != config.access_log),
             ("[tracing]", self.tracing != config.tracing),
@@ -49,4 +51,9 @@ impl Boot {
 /// Whether a listener has certificates cannot change, but which ones can.
 fn fixed(listener: &Listener) -> (bool, Listener) {
     (listener.tls.is_some(), Listener { tls: None, ..listener.clone() })
+}
+
+/// The same here, and who may use it can change as well.
+fn fixed_admin(admin: &Admin) -> (SocketAddr, bool, Option<&AdminSocket>) {
+    (admin.listen, admin.tls.is_some(), admin.socket.as_ref())
 }

@@ -283,6 +283,7 @@ impl Controller {
     pub(super) fn note(&mut self, decision: &Decision) {
         self.counts.add(decision);
         self.events.decided(decision);
+        self.messenger.tell(decision);
         info!(
             route = %decision.route,
             variant = decision.canary.as_deref().unwrap_or("all canaries"),

@@ -154,6 +154,7 @@ impl SplitLive {
         let live = &mut self.canaries[canary];
         live.guard.restart();
         live.guard.skip(STEP_DOWN_TICKS);
+        live.outside = Default::default();
         live.recorded = false;
         live.settles_until_us =
             now_us.saturating_add(u64::try_from(self.settle.as_micros()).unwrap_or(u64::MAX));
@@ -185,7 +186,8 @@ impl SplitLive {
         let has_answered = rung.is_some_and(|rung| live.watched.requests() > rung.requests);
         Some(if !rest.is_zero() {
             if is_cut(record.ceiling) { NextStep::Up(rest) } else { NextStep::Forgotten(rest) }
-        } else if live.guard.holds() || live.guard.is_unhealthy() {
+        } else if live.guard.holds() || live.guard.is_unhealthy() || live.outside.objection(now_us).is_some()
+        {
             NextStep::Odds
         } else if !has_answered {
             NextStep::Requests

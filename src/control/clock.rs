@@ -37,6 +37,13 @@ pub fn process_start() -> Instant {
     Instant::now()
 }
 
+/// Milliseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the control plane's one reading of the date")]
+pub fn unix_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}
+
 impl Clock {
     /// `process_start` must be the instant from which the workers count too.
     pub fn new(process_start: Instant) -> Self {
@@ -62,11 +69,7 @@ impl Clock {
 
     pub fn unix_ms(&self) -> i64 {
         match &self.source {
-            Source::System { .. } => {
-                #[expect(clippy::disallowed_methods, reason = "the control plane's one reading of the date")]
-                let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
-            }
+            Source::System { .. } => unix_ms(),
             Source::Manual { now_us, start_unix_ms } => {
                 let past_ms = now_us.load(Ordering::Relaxed) / 1_000;
                 start_unix_ms.saturating_add_unsigned(past_ms)

@@ -17,6 +17,7 @@ use super::shown_config::ConfigView;
 use super::view::{ForecastView, ReleaseView, RouteView, UpstreamView};
 use super::what_if::{WhatIf, WhatIfReport};
 use crate::config::{self, Weight};
+pub use crate::notify::Told;
 use crate::store::record::{Checked, Cord, Decision, DecisionFilter, Head, Recorded};
 
 /// Commands waiting for the controller. When full, callers wait their turn.
@@ -61,6 +62,8 @@ pub enum Command {
     Forecast(AskForecast, Reply<ForecastView>),
     /// A step of handing over to a new process.
     HandOver(HandOver, Reply<()>),
+    /// A message about nothing to a receiver of notices. What comes of it comes by what is answered.
+    TestNotify(Arc<str>, Reply<oneshot::Receiver<Told>>),
     /// Answered at once: the loop goes round.
     Ping(Reply<()>),
 }
@@ -246,6 +249,10 @@ pub enum Refusal {
         drawn: String,
         count: usize,
     },
+    UnknownReceiver {
+        name: Arc<str>,
+        known: Vec<Arc<str>>,
+    },
     /// As many such questions are being answered as may be at once.
     Busy(String),
     /// Andon is shutting down, or the controller is gone.
@@ -360,6 +367,12 @@ impl Handle {
 
     pub async fn forecast(&self, ask: AskForecast) -> Result<ForecastView, Refusal> {
         self.ask(|reply| Command::Forecast(ask, reply)).await
+    }
+
+    /// One attempt, whatever waits for the receiver.
+    pub async fn test_notify(&self, name: Arc<str>) -> Result<Told, Refusal> {
+        let told = self.ask(|reply| Command::TestNotify(name, reply)).await?;
+        told.await.map_err(|_| Refusal::Busy("as many tests run already as may at once".to_owned()))
     }
 
     /// Answered as soon as the controller gets round to it, whatever the store does.

@@ -43,18 +43,20 @@ use super::evidence::EvidenceQueue;
 use super::gauges::DecisionCounts;
 use super::jobs::{Ask, JOBS_MAX, Job, answer};
 use super::memory::Memory;
+use super::outside::Inquiry;
 use super::publish::Publisher;
 use super::queries::Queries;
 use super::record::Pruning;
-use super::reload::{FileEvent, Loading, Preparing, prepare};
+use super::reload::{FileEvent, Loading, Prepared, Preparing, prepare};
 use super::routes::Routes;
 use super::saving::{SAVE_WAIT_US_MAX, Saving};
 use super::upstreams::{Counting, Upstreams, first_answers};
 use super::watched::Details;
 use super::windows::Windows;
-use crate::config::{self, Config};
+use crate::config::{self, Access, Config};
 use crate::metrics::slots::Slots;
 use crate::metrics::{Load, Shards};
+use crate::notify::{Inquirer, Messenger, Report};
 use crate::routing::{EndpointIds, Live};
 use crate::store::{Loaded, Store};
 use crate::tls::Keeper;
@@ -78,7 +80,10 @@ pub struct Start {
     pub tls: Keeper,
     pub clock: Clock,
     pub lookout: Lookout,
+    pub messenger: Messenger,
+    pub inquirer: Inquirer,
     pub drain: watch::Sender<config::Drain>,
+    pub access: watch::Sender<Arc<Access>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -118,11 +123,26 @@ pub struct Controller {
     pub(super) counts: DecisionCounts,
     pub(super) events: Events,
     pub(super) pruning: Pruning,
+    pub(super) messenger: Messenger,
+    pub(super) inquiry: Inquiry,
     pub(super) queries: Queries,
     /// Tells the wiring what the file says of the drain.
     pub(super) drain: watch::Sender<config::Drain>,
+    /// Tells the admin listener who may use it.
+    pub(super) access: watch::Sender<Arc<Access>>,
     /// A new process decides from here on.
     pub(super) frozen: bool,
+}
+
+/// The first file with what is stored, and that stored.
+async fn first(config: Config, store: &Store, preparing: Preparing<'_>) -> Result<Prepared, StartError> {
+    let mut prepared = prepare(config, preparing).map_err(|error| StartError::Config(error.to_string()))?;
+    let changes = std::mem::take(&mut prepared.changes);
+    if !changes.is_empty() {
+        let saved = store.save(changes).await;
+        saved.map_err(|error| StartError::Store(error.to_string()))?;
+    }
+    Ok(prepared)
 }
 
 /// What the loop may be woken by.
@@ -139,6 +159,8 @@ pub(super) enum Event {
     Drawn,
     /// Of an endpoint.
     News(News),
+    /// What others say of a canary.
+    Reported(Report),
     /// It is time to look at the files of certificates.
     Look,
     /// A look is done, and what it found is in force.
@@ -149,49 +171,46 @@ impl Controller {
     /// Merges the file with the stored state, stores what is new, and publishes the first snapshot. Listeners
     /// should open after it.
     pub async fn new(start: Start) -> Result<Self, StartError> {
-        let Start { config, config_path, store, loaded, live, shards, load, tls, clock, lookout, drain } =
-            start;
+        let (store, shards, clock) = (start.store, start.shards, start.clock);
         let mut slots = Slots::default();
         let mut endpoints = EndpointIds::default();
-        let mut routes = Routes::from_store(loaded.routes);
-        let memory = Memory::new(config.limits.memory_bytes_max, load);
-        let boot = Boot::of(&config);
-        let prepared = prepare(
-            config,
-            Preparing {
-                routes: &routes,
-                slots: &mut slots,
-                endpoints: &mut endpoints,
-                clock: &clock,
-                announced: &Announcements::from_store(loaded.announced),
-            },
-        )
-        .map_err(|error| StartError::Config(error.to_string()))?;
-        if !prepared.changes.is_empty() {
-            let saved = store.save(prepared.changes).await;
-            saved.map_err(|error| StartError::Store(error.to_string()))?;
-        }
+        let mut routes = Routes::from_store(start.loaded.routes);
+        let memory = Memory::new(start.config.limits.memory_bytes_max, start.load);
+        let boot = Boot::of(&start.config);
+        let preparing = Preparing {
+            routes: &routes,
+            slots: &mut slots,
+            endpoints: &mut endpoints,
+            clock: &clock,
+            announced: &Announcements::from_store(start.loaded.announced),
+        };
+        let prepared = first(start.config, &store, preparing).await?;
         routes.replace(&prepared.config, prepared.states, &mut slots, &shards);
         routes.take_budgets(&prepared.table);
         routes.take_users(&prepared.table, &shards);
-        let mut upstreams = Upstreams::new(lookout);
+        let mut upstreams = Upstreams::new(start.lookout);
         upstreams.learn(first_answers(&prepared.in_force, &Default::default()).await);
         let counting = Counting { ids: &mut endpoints, shards: &shards, now_us: clock.now_us() };
         let usable = upstreams.replace(&prepared.in_force, counting);
         let mut windows = Windows::default();
         windows.retarget(&routes.slots_by_importance(), &shards);
+        let mut messenger = start.messenger;
+        messenger.follow(&prepared.config);
         let mut counts = DecisionCounts::default();
-        prepared.decisions.iter().for_each(|decision| counts.add(decision));
+        for decision in &prepared.decisions {
+            counts.add(decision);
+            messenger.tell(decision);
+        }
         let evidence = EvidenceQueue::new(store.clone());
         let loaded_at_ms = clock.unix_ms();
         let events = Events::new(loaded_at_ms);
         let mut controller = Self {
-            publisher: Publisher::new(live, prepared.table, routes.shares(), usable),
+            publisher: Publisher::new(start.live, prepared.table, routes.shares(), usable),
             queries: Queries::new(&slots),
             clock,
             config: prepared.config,
             boot,
-            config_path,
+            config_path: start.config_path,
             reload_works: true,
             loaded_at_ms,
             announced: prepared.announced,
@@ -205,13 +224,16 @@ impl Controller {
             loading: None,
             shards,
             memory,
-            tls,
+            tls: start.tls,
             windows,
             details: Details::default(),
             counts,
             events,
+            messenger,
+            inquiry: Inquiry::new(start.inquirer),
             pruning: Pruning::default(),
-            drain,
+            drain: start.drain,
+            access: start.access,
             frozen: false,
         };
         controller.owe_lapsed(prepared.lapsed);
@@ -235,6 +257,7 @@ impl Controller {
                 event = Loading::done(&mut self.loading) => Event::File(Box::new(event)),
                 () = self.queries.drawn() => Event::Drawn,
                 news = self.upstreams.news() => Event::News(news),
+                report = self.inquiry.inquirer.report() => Event::Reported(report),
                 () = self.tls.looked() => Event::Looked,
                 _ = look.tick() => Event::Look,
                 command = commands.recv() => match command {
@@ -265,6 +288,7 @@ impl Controller {
             Event::File(event) => self.file_read(*event),
             Event::Drawn => self.draw_next(),
             Event::News(news) => self.hear(news),
+            Event::Reported(report) => self.hear_outside(report),
             Event::Look => {
                 self.tls.look();
                 self.prune_record();
@@ -304,6 +328,7 @@ impl Controller {
             Command::Metrics(reply) => self.draw_metrics(reply),
             Command::Forecast(ask, reply) => self.forecast(ask, reply),
             Command::HandOver(step, reply) => self.hand_over(step, reply),
+            Command::TestNotify(name, reply) => self.test_notify(&name, reply),
             Command::Ping(reply) => answer(reply, Ok(())),
         }
     }

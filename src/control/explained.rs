@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::recorder::Place;
 use crate::immune::journal::{Frame, Segment};
 use crate::immune::latency::Mark;
-use crate::immune::{Finding, Guard, Tally};
+use crate::immune::{Finding, Guard, OutsideFinding, Tally};
 use crate::store::record::{Decision, Evidence};
 
 /// How far back the ticks before a decision are shown.
@@ -105,6 +105,10 @@ impl<'a> Explaining<'a> {
             let gone =
                 "the record does not hold the minute of the decision: it was pruned, or is not stored yet";
             explanation.note = Some(gone.to_owned());
+        }
+        if self.evidence.get("signal").is_some_and(|signal| signal == "outside") {
+            // The decision holds all that it was made on.
+            explanation.replayed = OutsideFinding::again(self.evidence);
         }
         explanation
     }

@@ -7,7 +7,6 @@ use super::controller::Controller;
 use super::releases::BY_PLAN;
 use super::routes::BackOff;
 use super::state::{BY_FILE, BY_IMMUNE, effective};
-use super::views::kind;
 use crate::immune::Guard;
 use crate::metrics::exposition::{CanaryGauges, DecisionCount, Gauges};
 use crate::metrics::releases::ReleaseGauges;
@@ -114,6 +113,7 @@ impl Controller {
             tls: self.tls.loaded().gauges(),
             upstreams: self.upstream_gauges(),
             load: self.memory.load(),
+            notify: self.messenger.gauges(),
             ..Gauges::default()
         };
         for route in &self.routes.list {
@@ -129,17 +129,18 @@ impl Controller {
             if let Some(BackOff::Took { seconds }) = split.back_off {
                 gauges.back_off_seconds.push((Arc::clone(&route.name), seconds));
             }
-            for (canary, live) in record.canaries.iter().zip(&split.canaries) {
+            for (at, (canary, live)) in record.canaries.iter().zip(&split.canaries).enumerate() {
                 if split.lots.is_some() {
                     gauges.splits.push(live.lots.gauges(&route.name, &canary.name));
                 }
+                gauges.notify.outside.extend(self.outside_gauges(split, at));
                 gauges.canaries.push(CanaryGauges {
                     route: Arc::clone(&route.name),
                     variant: Arc::clone(&canary.name),
                     aim: canary.aim.ratio(),
                     ceiling: canary.ceiling.ratio(),
                     effective: effective(record, canary).ratio(),
-                    verdict: kind(&live.guard.verdict()).label(),
+                    verdict: live.judged(self.clock.now_us()).0.label(),
                     odds_log10: odds_log10(&live.guard),
                     holds: live.guard.holds(),
                     harm_left: live.harm_left(),

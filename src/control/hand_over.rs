@@ -55,6 +55,7 @@ impl Controller {
             return Err(Refusal::StoreDown("something was decided while it was lent".to_owned()));
         }
         self.frozen = true;
+        self.inquiry.pause();
         Ok(())
     }
 

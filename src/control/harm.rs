@@ -14,7 +14,7 @@ use super::recorder::{Place, Recorded};
 use super::routes::{Routes, SplitLive};
 use super::watched::CanaryLive;
 use crate::config::{Mode, OnUnhealthy};
-use crate::immune::{Finding, numbers};
+use crate::immune::{Finding, OutsideFinding, numbers};
 use crate::routing::Table;
 use crate::routing::harm::HarmBudget;
 
@@ -27,6 +27,13 @@ pub(super) struct Cause {
 impl Cause {
     pub(super) fn of(finding: &Finding) -> Self {
         Self { why: finding.sentence().into(), evidence: finding.evidence() }
+    }
+
+    /// `odds`: of the guard at that moment, for what they are worth.
+    pub(super) fn outside(finding: &OutsideFinding, odds: f64) -> Self {
+        let mut evidence = finding.evidence();
+        evidence["odds"] = odds.into();
+        Self { why: finding.sentence().into(), evidence }
     }
 
     /// Says where the record holds what it was decided on, and by which numbers.

@@ -36,6 +36,8 @@ mod jobs;
 mod judged_again;
 mod lots;
 mod memory;
+mod mirror;
+mod outside;
 mod publish;
 mod queries;
 mod record;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::command::{Refusal, Reply};
@@ -12,6 +12,7 @@ use super::forecasts::FORECASTS_MAX;
 use super::jobs::answer;
 use crate::metrics::slots::{SlotName, Slots};
 use crate::metrics::{SlotId, exposition};
+use crate::notify::{Told, Untestable};
 use crate::store::{Store, StoreError};
 
 /// Readings of decisions at one time. Further ones are refused with [`Refusal::StoreDown`].
@@ -111,6 +112,16 @@ impl Controller {
             reason = "reading must not hold up the loop; READS_MAX bounds it"
         )]
         tokio::spawn(read);
+    }
+}
+
+impl Controller {
+    pub(super) fn test_notify(&self, name: &Arc<str>, reply: Reply<oneshot::Receiver<Told>>) {
+        let tested = self.messenger.test(name).map_err(|why| match why {
+            Untestable::Unknown { known } => Refusal::UnknownReceiver { name: Arc::clone(name), known },
+            Untestable::Busy => Refusal::Busy("the thread that tells has much to do".to_owned()),
+        });
+        answer(reply, tested);
     }
 }
 

@@ -245,8 +245,9 @@ impl Controller {
             self.reload_works = true;
             self.tls.replace(read.tls);
             // A comment may have changed.
-            self.config.source = read.config.source;
+            self.config.source = read.config.source.clone();
             self.loaded_at_ms = self.clock.unix_ms();
+            self.messenger.follow(&read.config);
             let report = self.report(read.warnings);
             return answer(reply, Ok(ReloadReport { changed: false, ..report }));
         }
@@ -352,9 +353,11 @@ impl Controller {
         self.publisher.replace(table, self.routes.shares(), usable);
         self.windows.retarget(&self.routes.slots_by_importance(), &self.shards);
         self.queries.retarget(&self.slots);
+        self.messenger.follow(&config);
         decisions.iter().for_each(|decision| self.note(decision));
         self.memory.limit(config.limits.memory_bytes_max);
         self.drain.send_replace(config.drain);
+        self.access.send_replace(Arc::clone(&config.admin.access));
         self.config = config;
         self.announced = announced;
         self.owe_lapsed(lapsed);

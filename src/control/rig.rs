@@ -17,6 +17,7 @@ use crate::metrics::judged::Evidence;
 use crate::metrics::shard::Finish;
 use crate::metrics::users::User;
 use crate::metrics::{Outcome, Shards, SlotId};
+use crate::notify::{Inquirer, Messenger, Question, Report};
 use crate::routing::{EndpointIds, Live, Snapshot, Table};
 use crate::store::record::{Change, RouteRecord};
 use crate::store::{Loaded, Store};
@@ -31,7 +32,7 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
     let upstreams = ["v1", "v2", "v3"];
     Config {
         workers: Workers { count: 1 },
-        admin: Admin { listen: ([127, 0, 0, 1], 0).into() },
+        admin: Admin::on(([127, 0, 0, 1], 0).into()),
         store: config::Store::Memory,
         evidence: Default::default(),
         decisions_age: crate::config::DECISIONS_AGE_DEFAULT,
@@ -46,6 +47,8 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         routes,
         plans: Vec::new(),
         freezes: Vec::new(),
+        notify: Vec::new(),
+        prometheus: None,
     }
 }
 
@@ -69,6 +72,8 @@ pub(super) struct Rig {
     pub(super) controller: Controller,
     now_us: Arc<AtomicU64>,
     shards: Shards,
+    /// What is asked of others.
+    questions: watch::Receiver<Vec<Arc<Question>>>,
 }
 
 impl Rig {
@@ -82,6 +87,7 @@ impl Rig {
         let (store, _) = Store::open(&config::Store::Memory).unwrap();
         let nothing = Config { routes: Vec::new(), ..config.clone() };
         let table = Table::build(&nothing, &mut Default::default(), &mut EndpointIds::default()).unwrap();
+        let (inquirer, questions, _) = Inquirer::unattended();
         let start = Start {
             config,
             config_path: None,
@@ -93,10 +99,23 @@ impl Rig {
             tls: tls::Keeper::new(Default::default()).0,
             clock: Clock::manual(Arc::clone(&now_us), START_MS),
             lookout: Lookout::unattended().0,
+            messenger: Messenger::silent(),
+            inquirer,
             drain: watch::Sender::default(),
+            access: watch::Sender::default(),
         };
         let controller = Controller::new(start).await.unwrap();
-        Self { controller, now_us, shards }
+        Self { controller, now_us, shards, questions }
+    }
+
+    /// What others are asked now.
+    pub(super) fn questions(&self) -> Vec<Arc<Question>> {
+        self.questions.borrow().clone()
+    }
+
+    pub(super) fn report(&mut self, id: u64, canary: Result<f64, &str>) {
+        let canary = canary.map_err(Arc::from);
+        self.controller.on(Event::Reported(Report { id, at_ms: START_MS, canary, stable: None }));
     }
 
     /// The store takes the save that is under way.

@@ -15,7 +15,7 @@ use super::state::{RouteState, effective};
 use super::watched::{CanaryLive, Watched};
 use crate::config::{self, Config, Service, Weight};
 use crate::immune::{Guard, Pace};
-use crate::metrics::slots::Slots;
+use crate::metrics::slots::{MIRROR, Slots};
 use crate::metrics::{Shards, SlotId};
 use crate::routing::Share;
 use crate::store::record::{Action, CanaryRecord, Decision, RouteRecord};
@@ -63,6 +63,10 @@ pub(super) struct SplitLive {
     pub(super) lots: Option<Lots>,
     /// The last one, also when it is over.
     pub(super) drill: Option<Drill>,
+    /// As the file has them.
+    pub(super) outside: Arc<[config::Outside]>,
+    /// Where copies are counted. `None`: there never were any.
+    pub(super) mirror: Option<SlotId>,
 }
 
 /// A canary before a reload.
@@ -137,7 +141,7 @@ impl Routes {
             .partition(|split| !split.canaries.is_empty());
         let slots = |split: &SplitLive| {
             let canaries = split.canaries.iter().map(|canary| canary.watched.slot);
-            std::iter::once(split.stable.slot).chain(canaries).collect::<Vec<_>>()
+            std::iter::once(split.stable.slot).chain(canaries).chain(split.mirror).collect::<Vec<_>>()
         };
         with.into_iter().chain(without).flat_map(slots).collect()
     }
@@ -218,6 +222,10 @@ impl SplitLive {
         let back_off = before.as_ref().and_then(|before| before.back_off);
         let pace = before.as_ref().map_or_else(Pace::default, |before| before.pace);
         let drill = before.as_mut().and_then(|before| before.drill.take()).map(Drill::overtaken);
+        let outside = before.as_ref().map(|before| Arc::clone(&before.outside));
+        let outside = outside
+            .filter(|outside| **outside == *file.guard.outside)
+            .unwrap_or_else(|| file.guard.outside.clone().into());
         let suspended = before.as_ref().is_some_and(Self::is_suspended);
         let tested = before.as_mut().and_then(|before| before.self_test.take());
         let self_test = SelfTesting::of(file, tested, slots, shards);
@@ -231,6 +239,9 @@ impl SplitLive {
             let slot = slots.slot(&file.name, &canary.name)?;
             let live = match old.remove(&canary.name) {
                 Some((was, mut live)) => {
+                    if outside.is_empty() {
+                        live.outside = Default::default();
+                    }
                     live.guard.reconfigure(judge);
                     let starts = was.effective.is_zero() && !effective(&state.record, canary).is_zero();
                     if starts || was.upstream != canary.role.upstream {
@@ -259,6 +270,8 @@ impl SplitLive {
             self_test,
             lots,
             drill,
+            outside,
+            mirror: slots.find(&file.name, MIRROR),
         };
         split.take_baseline(file);
         if suspended && !split.is_suspended() {

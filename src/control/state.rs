@@ -67,7 +67,7 @@ pub fn classify(before: Option<&RouteRecord>, after: &RouteRecord) -> Direction 
 /// What routing is told of a canary.
 pub fn share(record: &RouteRecord, canary: &CanaryRecord) -> Share {
     let open = record.cord.is_none() && !canary.ceiling.is_zero();
-    Share { effective: effective(record, canary), open, drill: None }
+    Share { effective: effective(record, canary), open, drill: None, mirror: None }
 }
 
 pub fn effective(record: &RouteRecord, canary: &CanaryRecord) -> Weight {
@@ -90,7 +90,14 @@ fn sum(weights: impl Iterator<Item = Weight>) -> Weight {
 
 impl RouteState {
     pub fn shares(&self) -> Vec<Share> {
-        self.record.canaries.iter().map(|canary| share(&self.record, canary)).collect()
+        let mut shares: Vec<_> =
+            self.record.canaries.iter().map(|canary| share(&self.record, canary)).collect();
+        if let Some(release) = self.release()
+            && let Some(at) = self.canary_of(release)
+        {
+            shares[at].mirror = release.mirror();
+        }
+        shares
     }
 
     /// `request.if_revision` is the caller's to check: only it can show the present state.

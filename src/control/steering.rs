@@ -17,7 +17,7 @@ use super::ladder::is_cut;
 use super::reload::with_live_roles;
 use super::routes::SplitLive;
 use super::state::{RouteState, Step, effective};
-use super::view::ReleaseView;
+use super::view::{ReleaseView, VerdictKind};
 use crate::config::{Plan, Weight};
 use crate::immune::{Missing, Verdict};
 use crate::release::{Facts, Move, Release, calendar};
@@ -49,13 +49,15 @@ impl Controller {
         self.change(Ask::Plan(Box::new(PlanMove { route: name, release: id, next }), reply));
     }
 
-    /// Only the phase changes: nothing that traffic or the record of decisions would hear of.
+    /// Only the phase changes: nothing that users or the record of decisions would hear of.
     fn go_on_with(&mut self, route: usize, next: &Move) {
         let stamp = self.clock.stamp();
         let Some(split) = self.routes.split_mut(route) else { return };
         let Some(step) = split.state.move_release(next, stamp) else { return };
         split.state = step.state;
-        let record = split.state.record.clone();
+        // A step that mirrors begins or ends.
+        let (shares, record) = (split.shares(), split.state.record.clone());
+        self.publisher.update(vec![(route, shares)]);
         self.saving.owe(Change { record, decision: None });
     }
 
@@ -66,16 +68,22 @@ impl Controller {
         let Some(at) = split.state.canary_of(release) else { return facts };
         let (record, live) = (&split.state.record, &split.canaries[at]);
         let canary = &record.canaries[at];
-        let verdict = live.guard.verdict();
+        let now_us = self.clock.now_us();
+        let (kind, sentence) = live.judged(now_us);
         facts.aim = canary.aim;
         facts.effective = effective(record, canary);
-        facts.unseen = matches!(verdict, Verdict::Undecided(Missing::CanaryRequests));
-        facts.healthy = matches!(verdict, Verdict::Healthy(_));
-        facts.missing = verdict.sentence();
+        facts.unseen = match release.mirror() {
+            Some(_) => !self.has_copied(split),
+            None => matches!(live.guard.verdict(), Verdict::Undecided(Missing::CanaryRequests)),
+        };
+        facts.healthy = kind == VerdictKind::Healthy;
+        facts.missing = sentence;
         facts.blocked = if is_cut(canary.ceiling) {
             Some(format!("the immune system holds the canary at {} of {}", facts.effective, canary.aim))
-        } else if live.guard.holds() || live.guard.is_unhealthy() {
+        } else if live.guard.holds() || kind == VerdictKind::Unhealthy {
             Some(facts.missing.clone())
+        } else if let Some(objection) = live.outside.objection(now_us) {
+            Some(objection)
         } else {
             release.wanted(facts.aim).and_then(|wanted| self.lacks_capacity(route, record, at, wanted))
         };

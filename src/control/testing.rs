@@ -26,6 +26,7 @@ pub(super) fn route(name: &str, canaries: &[(&str, &str, &str)]) -> Route {
         upgrade: Vec::new(),
         sticky: None,
         guard: Guard::default(),
+        mirror: Default::default(),
         capacity: None,
         release: None,
     }

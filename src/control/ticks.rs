@@ -14,7 +14,8 @@ use super::watched::CanaryLive;
 use crate::config::OnUnhealthy;
 use crate::immune::Finding;
 use crate::metrics::Shards;
-use crate::store::record::{CanaryRecord, Change, Decision};
+use crate::notify;
+use crate::store::record::Change;
 
 /// After this long no worker can still act on an older snapshot: the last request has started.
 const BACK_OFF_MEASURED_AFTER_US: u64 = 500_000;
@@ -26,6 +27,8 @@ struct Seen {
     unhealthy: Vec<(usize, usize)>,
     /// By signals that only watch.
     noticed: Vec<(usize, usize, Finding)>,
+    /// By numbers of others, not dealt with.
+    outside: Vec<(usize, usize)>,
     /// Routes where a harm budget is used up.
     spent: Vec<usize>,
     /// Routes whose self-test has found something.
@@ -35,7 +38,8 @@ struct Seen {
 impl Controller {
     pub(super) fn tick(&mut self) {
         let now_us = self.clock.now_us();
-        let Seen { unhealthy, noticed, spent, alarms } = self.look(now_us);
+        self.tend_outside();
+        let Seen { unhealthy, noticed, outside, spent, alarms } = self.look(now_us);
         for route in alarms {
             self.alarm(route);
         }
@@ -45,6 +49,9 @@ impl Controller {
         }
         for (route, canary) in unhealthy {
             self.act(route, canary, now_us);
+        }
+        for (route, canary) in outside {
+            self.act_outside(route, canary, now_us);
         }
         for route in spent {
             if let Some(canary) = self.routes.split(route).and_then(SplitLive::spent) {
@@ -75,7 +82,7 @@ impl Controller {
 
     /// Feeds every guard.
     fn look(&mut self, now_us: u64) -> Seen {
-        let Seen { mut unhealthy, mut noticed, mut spent, mut alarms } = Seen::default();
+        let Seen { mut unhealthy, mut noticed, mut outside, mut spent, mut alarms } = Seen::default();
         self.details.now_ms = self.clock.unix_ms();
         let routes = &mut self.routes;
         for route in &routes.judged {
@@ -95,13 +102,16 @@ impl Controller {
                 if needs_action(canary, reaction, cord_pulled) {
                     unhealthy.push((*route, at));
                 }
+                if canary.outside.is_due(reaction, cord_pulled) {
+                    outside.push((*route, at));
+                }
             }
             if split.spent().is_some() {
                 spent.push(*route);
             }
             split.measure_back_off(now_us, &self.shards);
         }
-        Seen { unhealthy, noticed, spent, alarms }
+        Seen { unhealthy, noticed, outside, spent, alarms }
     }
 
     fn act(&mut self, route: usize, canary: usize, now_us: u64) {
@@ -142,7 +152,7 @@ impl Controller {
         let Some(split) = self.routes.split_mut(route) else { return };
         let Some(decision) = step.decision else { return };
         let slot = split.canaries[canary].watched.slot;
-        let sentence = back_off_sentence(&decision, &split.state.record.canaries[canary]);
+        let sentence = notify::sentence(&decision);
         // After a cut the canary goes on with less, so there is no last request to wait for.
         if step.state.record.cord.is_some() {
             split.back_off = Some(BackOff::Measuring {
@@ -188,14 +198,4 @@ impl SplitLive {
         let took_us = last_start_us.saturating_sub(deciding_failure_us);
         self.back_off = Some(BackOff::Took { seconds: took_us as f64 / 1e6 });
     }
-}
-
-/// The line that operators read first.
-fn back_off_sentence(decision: &Decision, canary: &CanaryRecord) -> String {
-    let Decision { route, before, after, why, .. } = decision;
-    let who = match &*canary.name {
-        "canary" => "canary".to_owned(),
-        name => format!("canary \"{name}\""),
-    };
-    format!("route \"{route}\": {who} backed off {before} → {after}: {why}")
 }

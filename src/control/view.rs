@@ -32,6 +32,21 @@ pub struct RouteView {
     pub release: Option<ReleaseView>,
     /// To roll back to.
     pub previous_stable: Option<Arc<str>>,
+    /// `None`: nobody gets copies.
+    pub mirror: Option<MirrorView>,
+}
+
+/// Copies of stable's requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MirrorView {
+    pub upstream: Arc<str>,
+    pub share: Weight,
+    /// Of the copies.
+    pub window: WindowView,
+    /// Since the process started: answered with stable's status, with another or not at all, and not made.
+    pub same: u64,
+    pub different: u64,
+    pub dropped: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -176,8 +191,51 @@ pub struct VerdictView {
     pub holds: bool,
     /// What each family of signals would say alone.
     pub signals: Vec<SignalView>,
+    /// Numbers that others know.
+    pub outside: Vec<OutsideView>,
     /// With which variant the canary is compared.
     pub compared_with: Arc<str>,
+}
+
+/// An outside signal, as it stands now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutsideView {
+    pub name: Arc<str>,
+    /// False: it only watches.
+    pub acts: bool,
+    /// `undecided`, `good`, `bad` or `failing`.
+    pub state: &'static str,
+    /// `at least 10`; empty while nothing is asked.
+    pub wanted: String,
+    /// The query, or where the number comes from.
+    pub asked: Option<Arc<str>>,
+    pub value: Option<f64>,
+    /// Of stable, where it is compared.
+    pub stable: Option<f64>,
+    pub age_seconds: Option<f64>,
+    /// Bad readings one after another, and how many make it fail.
+    pub bad: u32,
+    pub failures: u32,
+    /// Why it is undecided.
+    pub missing: Option<Arc<str>>,
+}
+
+impl Default for OutsideView {
+    fn default() -> Self {
+        Self {
+            name: Arc::from(""),
+            acts: true,
+            state: "undecided",
+            wanted: String::new(),
+            asked: None,
+            value: None,
+            stable: None,
+            age_seconds: None,
+            bad: 0,
+            failures: 0,
+            missing: None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -45,6 +45,7 @@ impl Controller {
                 drill: None,
                 release: None,
                 previous_stable: None,
+                mirror: None,
             });
         };
         Some(RouteView {
@@ -60,6 +61,7 @@ impl Controller {
             drill: split.drill_view(),
             release: self.release_view(route, split),
             previous_stable: split.state.record.previous_stable.clone(),
+            mirror: self.mirror_view(route, split),
         })
     }
 
@@ -84,11 +86,28 @@ impl Controller {
                 effective: effective(record, canary),
                 file_aim: canary.file_aim,
                 back_off: self.back_off_view(split, at),
-                verdict: verdict(split, live),
+                verdict: self.verdict(split, at),
                 window: self.windows.view(live.watched.slot, &self.shards),
                 lots: split.lots.as_ref().map(|_| live.lots.view()),
             })
             .collect()
+    }
+
+    fn verdict(&self, split: &SplitLive, canary: usize) -> VerdictView {
+        let (live, now_us) = (&split.canaries[canary], self.clock.now_us());
+        let guard = &live.guard;
+        let signals = guard.odds_by_signal().into_iter().map(|(name, odds)| SignalView { name, odds });
+        let other = live.compared_with.and_then(|at| split.state.record.canaries.get(at));
+        let (kind, reason) = live.judged(now_us);
+        VerdictView {
+            kind,
+            reason,
+            odds: guard.odds(),
+            holds: guard.holds(),
+            signals: signals.collect(),
+            outside: split.outside_views(canary, now_us),
+            compared_with: other.map_or_else(|| STABLE.into(), |canary| Arc::clone(&canary.name)),
+        }
     }
 }
 
@@ -98,22 +117,20 @@ fn drifts(record: &RouteRecord) -> bool {
         || record.canaries.iter().any(|canary| canary.aim != canary.file_aim)
 }
 
-fn verdict(split: &SplitLive, live: &CanaryLive) -> VerdictView {
-    let guard = &live.guard;
-    let signals = guard.odds_by_signal().into_iter().map(|(name, odds)| SignalView { name, odds });
-    let other = live.compared_with.and_then(|at| split.state.record.canaries.get(at));
-    let verdict = guard.verdict();
-    VerdictView {
-        kind: kind(&verdict),
-        reason: verdict.sentence(),
-        odds: guard.odds(),
-        holds: guard.holds(),
-        signals: signals.collect(),
-        compared_with: other.map_or_else(|| STABLE.into(), |canary| Arc::clone(&canary.name)),
+impl CanaryLive {
+    /// What holds, and why: the guard's word, and that of the outside signals that act. Those can make a canary unhealthy,
+    /// and while they have not said that it is well it is not called healthy.
+    pub(super) fn judged(&self, now_us: u64) -> (VerdictKind, String) {
+        let verdict = self.guard.verdict();
+        match (kind(&verdict), self.outside.unhealthy(), self.outside.missing(now_us)) {
+            (VerdictKind::Healthy | VerdictKind::Undecided, Some(why), _) => (VerdictKind::Unhealthy, why),
+            (VerdictKind::Healthy, None, Some(missing)) => (VerdictKind::Undecided, missing),
+            (kind, ..) => (kind, verdict.sentence()),
+        }
     }
 }
 
-pub(super) fn kind(verdict: &Verdict) -> VerdictKind {
+fn kind(verdict: &Verdict) -> VerdictKind {
     match verdict {
         Verdict::Healthy { .. } => VerdictKind::Healthy,
         Verdict::Unhealthy(_) => VerdictKind::Unhealthy,

@@ -13,6 +13,7 @@ use crate::routing::harm::HarmBudget;
 
 use super::climbing::Rung;
 use super::lots::CanaryLots;
+use super::outside::CanaryOutside;
 use super::recorder::{Look, Recorded};
 use super::routes::{Routes, SplitLive};
 use super::self_test::Phantom;
@@ -47,6 +48,7 @@ pub(super) struct CanaryLive {
     /// Who has left the evidence; the same for all variants of the route. `None`: users are not the unit.
     users: Option<Arc<Users>>,
     pub(super) lots: CanaryLots,
+    pub(super) outside: CanaryOutside,
 }
 
 /// Room for what one tick reads, used again and again.
@@ -109,6 +111,7 @@ impl CanaryLive {
             settles_until_us: 0,
             users: None,
             lots: CanaryLots::new(judge),
+            outside: CanaryOutside::default(),
         }
     }
 
@@ -117,6 +120,7 @@ impl CanaryLive {
         self.recorded = false;
         self.harm_recorded = false;
         self.lots.restart();
+        self.outside = CanaryOutside::default();
         if let Some(harm) = &self.harm {
             harm.permits.renew();
         }

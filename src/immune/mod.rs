@@ -15,6 +15,7 @@
 //! | [`ratio`] | whether the split is what the weights say, and whether what was split is seen |
 //! | [`journal`] | what a guard was given, so that it can be judged again |
 //! | [`fast_trip`], [`ceiling`] | the operator's own rules, without statistics |
+//! | [`outside`] | a plain rule about numbers that others know |
 //! | [`interval`] | how well a rate is known, for proofs of health and for reports |
 //! | [`numbers()`] | what a canary is judged by, in the words of the file |
 //! | [`verdict`] | what is said, in numbers; sentences and JSON on demand |
@@ -92,6 +93,7 @@ pub mod journal;
 pub mod latency;
 mod numbers;
 mod odds;
+pub mod outside;
 pub mod pace;
 pub mod ratio;
 mod remembered;
@@ -104,6 +106,7 @@ mod vectors;
 
 pub use guard::Guard;
 pub use numbers::numbers;
+pub use outside::{OutsideFinding, OutsideRule, OutsideSignal, OutsideState, Reading};
 pub use pace::Pace;
 pub use verdict::{Finding, Missing, Signal, Standing, Verdict};
 pub use window::{Counts, Detail, Tally, Window};

@@ -40,6 +40,18 @@ pub(super) fn times(factor: f64) -> String {
     trimmed(format!("{factor:.3}"))
 }
 
+/// Any number, to four digits: `3.25`, `12346`, `0.0001235`.
+pub(super) fn number(value: f64) -> String {
+    let scientific = format!("{value:e}");
+    let power = scientific.split_once('e').map_or("0", |(_, power)| power);
+    let power: i32 = power.parse().unwrap_or(0);
+    if !(-6..15).contains(&power) {
+        return odds(value);
+    }
+    let decimals = usize::try_from(3 - power).unwrap_or(0);
+    trimmed(format!("{value:.decimals$}"))
+}
+
 /// Three digits, large numbers by their power of ten: `20.3`, `1.32e+05`.
 pub(super) fn odds(odds: f64) -> String {
     let scientific = format!("{odds:.2e}");
@@ -83,6 +95,20 @@ mod tests {
             (1e-12, "0"),
         ] {
             assert_eq!(percent(share), text);
+        }
+    }
+
+    #[test]
+    fn numbers_have_four_digits_or_all_that_are_whole() {
+        for (value, text) in [
+            (0.0, "0"),
+            (3.25, "3.25"),
+            (-3.0, "-3"),
+            (12_345.6, "12346"),
+            (0.000_123_456, "0.0001235"),
+            (1e-9, "1e-09"),
+        ] {
+            assert_eq!(number(value), text);
         }
     }
 

@@ -11,17 +11,20 @@ use prometheus::proto::{
     Bucket, Counter as ProtoCounter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
 
+use super::admin;
 use super::load::{self, LoadGauges};
+use super::notify::{self, NotifyGauges};
 use super::releases::{self, ReleaseGauges};
 use super::self_test::{self, SelfTestGauges, SplitGauges};
-use super::shard::{self, CODE_SLOTS, Counter, DURATION_BOUNDS_US, Refused};
+use super::shard::{self, CODE_SLOTS, DURATION_BOUNDS_US};
+use super::slots::MIRROR;
 use super::slots::SlotName;
 use super::tls::{self, TlsGauges};
 use super::upstream_families::{self, UpstreamGauges};
-use super::{Blame, Outcome, Shards, SlotId, process};
+use super::{Blame, Outcome, Shards, SlotId, copies, process, worker_families};
 
 /// Everything that the controller knows and the shards do not.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Gauges {
     pub canaries: Vec<CanaryGauges>,
     /// Every route that has variants, and whether its cord is pulled.
@@ -40,6 +43,7 @@ pub struct Gauges {
     pub self_tests: Vec<SelfTestGauges>,
     pub splits: Vec<SplitGauges>,
     pub releases: Vec<ReleaseGauges>,
+    pub notify: NotifyGauges,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -76,14 +80,17 @@ const VERDICTS: [&str; 3] = ["healthy", "unhealthy", "undecided"];
 /// The text of `/metrics`.
 pub fn render(slots: &[(SlotId, SlotName)], shards: &Shards, gauges: &Gauges) -> String {
     let mut families = of_slots(slots, shards);
+    let mirrors = slots.iter().filter(|(_, name)| *name.variant == *MIRROR);
+    families.extend(copies::families(mirrors, shards));
     families.extend(of_control(gauges));
     families.extend(self_test::families(&gauges.self_tests, &gauges.splits));
     families.extend(releases::families(&gauges.releases));
-    families.extend(of_workers(shards));
-    families.extend(of_spans(shards));
+    families.extend(worker_families::families(shards));
     families.extend(upstream_families::families(&gauges.upstreams));
     families.extend(load::families(&gauges.load));
     families.extend(tls::families(shards, &gauges.tls));
+    families.extend(admin::families(shards));
+    families.extend(notify::families(&gauges.notify));
     families.extend(process::families());
     // Encoding a family fails only if it has no metric or no name, and a failing writer is not in play.
     TextEncoder::new().encode_to_string(&families).unwrap_or_default()
@@ -212,50 +219,6 @@ fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
         build,
     ];
     all.into_iter().filter_map(Family::done).collect()
-}
-
-fn of_workers(shards: &Shards) -> Vec<MetricFamily> {
-    let open = |opened: fn(&shard::Shard) -> &Counter, closed: fn(&shard::Shard) -> &Counter| {
-        // Closed is read first, so that the difference is never negative.
-        let closed = shards.sum_workers(closed);
-        shards.sum_workers(opened).saturating_sub(closed) as f64
-    };
-    let mut downstream = Family::gauge("andon_connections", "Open connections, by side");
-    downstream.set(
-        &[("side", "downstream")],
-        open(|shard| &shard.connections_opened, |shard| &shard.connections_closed),
-    );
-    downstream
-        .set(&[("side", "upstream")], open(|shard| &shard.upstream_opened, |shard| &shard.upstream_closed));
-    let mut opened =
-        Family::counter("andon_connections_opened_total", "Connections opened since the start, by side");
-    opened.count(&[("side", "downstream")], shards.sum_workers(|shard| &shard.connections_opened));
-    opened.count(&[("side", "upstream")], shards.sum_workers(|shard| &shard.upstream_opened));
-    let mut refused =
-        Family::counter("andon_requests_refused_total", "Requests that reached no variant, by reason");
-    for reason in Refused::ALL {
-        let count = shards.sum_workers(|shard| &shard.refused[reason as usize]);
-        refused.count(&[("reason", reason.label())], count);
-    }
-    let log = shards.access_log();
-    let mut logged = Family::counter("andon_access_log_lines_total", "Lines written to the access log");
-    logged.count(&[], log.written.get());
-    let mut dropped =
-        Family::counter("andon_access_log_dropped_total", "Lines that the access log did not take");
-    dropped.count(&[], log.dropped.get() + shards.sum_workers(|shard| &shard.access_log_dropped));
-    let mut cut = Family::counter("andon_drain_cut_total", "What was cut when the drain deadline passed");
-    cut.count(&[("what", "connections")], shards.sum_workers(|shard| &shard.cut_connections));
-    cut.count(&[("what", "requests")], shards.sum_workers(|shard| &shard.cut_requests));
-    [downstream, opened, refused, logged, dropped, cut].into_iter().filter_map(Family::done).collect()
-}
-
-fn of_spans(shards: &Shards) -> Vec<MetricFamily> {
-    let spans = shards.spans();
-    let mut exported = Family::counter("andon_spans_exported_total", "Spans that the collector took");
-    exported.count(&[], spans.exported.get());
-    let mut dropped = Family::counter("andon_spans_dropped_total", "Spans that the collector did not take");
-    dropped.count(&[], spans.dropped.get() + shards.sum_workers(|shard| &shard.spans_dropped));
-    [exported, dropped].into_iter().filter_map(Family::done).collect()
 }
 
 pub(super) fn truth(is: bool) -> f64 {

@@ -4,12 +4,16 @@
 //! ([`totals`]); a scrape turns the sums into Prometheus families ([`exposition`]). Per request nothing is
 //! locked, allocated or formatted.
 
+pub mod admin;
+mod copies;
 pub mod endpoints;
 pub mod exposition;
 pub mod histogram;
 pub mod judged;
 pub mod load;
+pub mod notify;
 pub mod outcome;
+pub mod outside;
 pub mod releases;
 pub mod self_test;
 pub mod shard;
@@ -18,6 +22,7 @@ pub mod tls;
 pub mod totals;
 pub mod upstream_families;
 pub mod users;
+mod worker_families;
 
 pub mod process;
 

@@ -96,6 +96,42 @@ pub struct SlotCounters {
     pub judged: Judged,
     /// Assigned by lot, and its outcome is no evidence.
     pub unjudged: Counter,
+    // where it gets copies of requests
+    pub copies: Copies,
+}
+
+/// What came of copies, beside what is counted of every variant.
+#[derive(Debug, Default)]
+pub struct Copies {
+    /// Answered with the status that stable had for it.
+    pub same: Counter,
+    /// With another, or not at all.
+    pub different: Counter,
+    /// Drawn, and not made, by [`Uncopied`].
+    pub uncopied: [Counter; Uncopied::ALL.len()],
+}
+
+/// Why a copy was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Uncopied {
+    /// Longer than is kept, or not through when stable answered.
+    Body,
+    /// As many as may be are under way, or memory is short.
+    Busy,
+    NoEndpoint,
+}
+
+impl Uncopied {
+    pub const ALL: [Self; 3] = [Self::Body, Self::Busy, Self::NoEndpoint];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Busy => "busy",
+            Self::NoEndpoint => "no_endpoint",
+        }
+    }
 }
 
 impl Default for SlotCounters {
@@ -116,6 +152,7 @@ impl Default for SlotCounters {
             missed: Counter::default(),
             judged: Judged::default(),
             unjudged: Counter::default(),
+            copies: Copies::default(),
         }
     }
 }

@@ -6,6 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// The variant that copies of requests are counted as.
+pub const MIRROR: &str = "mirror";
+
 /// Index of a (route, variant) in every shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SlotId(u32);

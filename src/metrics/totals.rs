@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::admin::AdminCounters;
 use super::endpoints::EndpointTotals;
 use super::histogram::BUCKETS;
 use super::shard::{Counter, Shard, SlotCounters};
@@ -13,6 +14,7 @@ pub struct Shards {
     workers: Arc<[Arc<Shard>]>,
     access_log: Arc<LogCounters>,
     spans: Arc<SpanCounters>,
+    admin: Arc<AdminCounters>,
 }
 
 /// What the thread of the access log counts.
@@ -56,7 +58,7 @@ impl SlotTotals {
 impl Shards {
     pub fn new(workers: usize) -> Self {
         let workers = (0..workers).map(|_| Arc::new(Shard::default())).collect();
-        Self { workers, access_log: Arc::default(), spans: Arc::default() }
+        Self { workers, access_log: Arc::default(), spans: Arc::default(), admin: Arc::default() }
     }
 
     /// The shard that worker `index` alone writes.
@@ -70,6 +72,10 @@ impl Shards {
 
     pub fn spans(&self) -> &Arc<SpanCounters> {
         &self.spans
+    }
+
+    pub fn admin(&self) -> &Arc<AdminCounters> {
+        &self.admin
     }
 
     pub fn totals(&self, slot: SlotId) -> SlotTotals {

@@ -9,6 +9,7 @@
 pub mod fuzzing;
 pub mod request;
 
+mod accept;
 pub mod access_log;
 pub mod admission;
 mod body;
@@ -26,6 +27,7 @@ mod grpc;
 mod headers;
 mod http2_head;
 pub mod listener;
+mod mirror;
 mod no_endpoint;
 mod policy;
 mod pool;

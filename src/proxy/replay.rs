@@ -5,7 +5,7 @@
 //! sends, so a request can be given to another upstream in the middle of its upload. Nothing here reads ahead:
 //! a byte is taken from the client when an upstream asks for it.
 //!
-//! Copies are made only where a rescue or a retry could use them; an ordinary request to stable has none.
+//! Copies are made only where a rescue, a retry or a mirror could use them; an ordinary request to stable has none.
 
 use std::cell::RefCell;
 use std::io;
@@ -61,10 +61,7 @@ impl Spare {
             SpareBody::Kept(keeper) => RequestBody::Kept(keeper.play()?),
             SpareBody::Gone => return None,
         };
-        let mut request = Request::new(body);
-        *request.method_mut() = head.method;
-        *request.uri_mut() = head.uri;
-        *request.headers_mut() = head.headers;
+        let mut request = head.with(body);
         early::listen(&mut request, self.gate.clone(), self.hints.clone());
         Some(request)
     }
@@ -84,17 +81,63 @@ impl Head {
             headers: request.headers().clone(),
         }
     }
+
+    pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    pub(super) fn with(self, body: RequestBody) -> Request<RequestBody> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.headers_mut() = self.headers;
+        request
+    }
+}
+
+/// A body as it went up, for somebody else.
+pub(super) enum BodyCopy {
+    Empty,
+    Kept(Rc<RefCell<Kept>>),
+    Gone,
+}
+
+impl SpareBody {
+    pub(super) fn copied(&self) -> BodyCopy {
+        match self {
+            Self::Empty => BodyCopy::Empty,
+            Self::Kept(keeper) => BodyCopy::Kept(Rc::clone(&keeper.0)),
+            Self::Gone => BodyCopy::Gone,
+        }
+    }
+}
+
+impl BodyCopy {
+    /// `None`: not all of it is here. `Some(None)`: there is no body.
+    pub(super) fn whole(&self) -> Option<Option<Bytes>> {
+        match self {
+            Self::Empty => Some(None),
+            Self::Kept(kept) => {
+                let kept = kept.borrow();
+                let is_whole = !kept.lost && kept.upload.has_ended();
+                is_whole.then(|| Some(Bytes::copy_from_slice(&kept.copy)))
+            }
+            Self::Gone => None,
+        }
+    }
 }
 
 /// Holds a body and its copy for as long as the request may be sent again. Its drop ends the copying.
 pub(super) struct Keeper(Rc<RefCell<Kept>>);
 
-struct Kept {
+pub(super) struct Kept {
     upload: Box<Upload>,
     copy: BytesMut,
     bytes_max: usize,
     /// `copy` has all that came.
     keeping: bool,
+    /// Something went by that `copy` has not.
+    lost: bool,
     /// Of the whole.
     size: SizeHint,
     /// Which sending may take bytes from the client: the last one.
@@ -105,7 +148,8 @@ impl Keeper {
     /// From here on what `upload` brings is kept, up to so many bytes.
     pub(super) fn new(upload: Box<Upload>, bytes_max: usize) -> (Self, Playback) {
         let size = upload.size_hint();
-        let kept = Kept { upload, copy: BytesMut::new(), bytes_max, keeping: true, size, sending: 0 };
+        let kept =
+            Kept { upload, copy: BytesMut::new(), bytes_max, keeping: true, lost: false, size, sending: 0 };
         let shared = Rc::new(RefCell::new(kept));
         (Self(Rc::clone(&shared)), Playback { kept: shared, told: 0, sending: 0 })
     }
@@ -138,7 +182,7 @@ impl Kept {
             }
             // Too long, or trailers, which are too rare to be worth a place.
             _ => {
-                self.keeping = false;
+                (self.keeping, self.lost) = (false, true);
                 self.copy = BytesMut::new();
             }
         }
@@ -167,11 +211,13 @@ impl Playback {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         let frame = kept.upload.poll(context);
-        if let Poll::Ready(Some(Ok(frame))) = &frame
-            && kept.keeping
-        {
-            kept.keep(frame);
-            self.told = kept.copy.len();
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) if kept.keeping => {
+                kept.keep(frame);
+                self.told = kept.copy.len();
+            }
+            Poll::Ready(Some(_)) => kept.lost = true,
+            _ => {}
         }
         frame
     }

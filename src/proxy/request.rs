@@ -26,6 +26,7 @@ use super::deadline::Deadline;
 use super::early::{self, Gate};
 use super::error::answer;
 use super::exchange::{Exchanged, Outgoing, exchange};
+use super::mirror::Copy;
 use super::policy::Active;
 use super::pool::UpstreamConnection;
 use super::record::Record;
@@ -88,7 +89,7 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
     let view = view(downstream, &request);
     let mut line =
         (worker.access_log.is_some() || span.is_some()).then(|| Line::of(&request, view.client, span));
-    let (mut policy, mut meant) = (None, None);
+    let (mut policy, mut meant, mut copy) = (None, None, None);
     let refuse = |reason, line, response| refused(worker, started, reason, line, response);
     if let Err(fault) = checked {
         let response = answer(fault.status(), &fault.to_string());
@@ -100,12 +101,13 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
         let response = answer(StatusCode::MISDIRECTED_REQUEST, "this connection was opened to another host");
         return refuse(Refused::Misdirected, line, response);
     }
-    let Decided { answer: answered, holds } = worker.decide(&view, |snapshot, answer| {
+    let Decided { answer: answered, holds } = worker.decide(&view, |snapshot, answer, mirrored| {
         if let Some(line) = &mut line {
             line.route = Route::of(snapshot, answer);
         }
         policy = Active::of(snapshot, answer, &view);
         meant = Meant::of(snapshot, answer, &view);
+        copy = mirrored.map(|mirrored| Copy::new(mirrored, line.as_deref(), snapshot));
     });
     let response = match answered {
         Answer::NoRoute => {
@@ -126,7 +128,8 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
                 websocket => websocket.filter(|_| decision.websocket),
             };
             let record = Record::start(worker, (decision, holds), meant, started, line);
-            forward(downstream, request, websocket, record, policy.as_deref_mut()).await
+            let changes = Changes { policy: policy.as_deref_mut(), copy };
+            forward(downstream, request, websocket, record, changes).await
         }
         Answer::Redirect(_) => refuse(Refused::Redirected, line, redirect(policy.as_deref(), request.uri())),
     };
@@ -189,18 +192,26 @@ fn view<'a>(downstream: &Downstream, request: &'a Request<Incoming>) -> View<'a>
     }
 }
 
+/// What the route asks for beside forwarding.
+struct Changes<'a> {
+    policy: Option<&'a mut Active>,
+    /// For somebody else.
+    copy: Option<Box<Copy>>,
+}
+
 /// Whatever happens in here, the record knows when it is dropped.
 async fn forward(
     downstream: &Rc<Downstream>,
     request: Request<Incoming>,
     websocket: Option<Asked>,
     mut record: Record,
-    policy: Option<&mut Active>,
+    mut changes: Changes<'_>,
 ) -> Response<ResponseBody> {
     let is_endless = websocket.is_some() || headers::is_message_stream(request.headers());
     let span = record.decision().timeouts.request.filter(|_| !is_endless);
     let mut total = Total::new(&downstream.worker.deadlines, span);
-    let outgoing = prepare(downstream, request, websocket, &mut record, policy);
+    changes.copy.take_if(|_| is_endless);
+    let outgoing = prepare(downstream, request, websocket, &mut record, &mut changes);
     let uploads = outgoing.body_state.clone();
     let exchanged = {
         // Where it is, not moved: it is the largest thing here.
@@ -210,6 +221,9 @@ async fn forward(
     match exchanged {
         Ok(Exchanged { response, connection, switched }) => {
             record.head(&response);
+            if let Some(copy) = changes.copy {
+                copy.send(downstream, response.status());
+            }
             match switched {
                 Some(asked) => switch(downstream, response, connection, asked, record),
                 None => pass_down(downstream, response, connection, Passing { record, uploads, total }),
@@ -230,7 +244,7 @@ fn prepare(
     request: Request<Incoming>,
     websocket: Option<Asked>,
     record: &mut Record,
-    policy: Option<&mut Active>,
+    changes: &mut Changes<'_>,
 ) -> Outgoing {
     let worker = &downstream.worker;
     let (protocol, stream_timeout) = (record.decision().protocol, record.decision().timeouts.stream);
@@ -242,7 +256,7 @@ fn prepare(
         trace::begin(&mut parts.headers, || worker.random_u64());
     }
     record.identify(&parts.headers);
-    if let Some(policy) = policy {
+    if let Some(policy) = &mut changes.policy {
         policy.change_request(&mut parts);
     }
     if websocket.is_some() {
@@ -275,8 +289,12 @@ fn prepare(
     );
     let rescue = record.decision().fallback.map(|fallback| fallback.rescue);
     let rescue = rescue.filter(|rescue| rescue.methods.contains(&parts.method));
-    let (body, spare) = body.keep(rescue.map(|rescue| rescue.body_bytes_max));
+    let kept = rescue.map(|rescue| rescue.body_bytes_max);
+    let (body, spare) = body.keep(kept.max(changes.copy.as_ref().map(|copy| copy.body_bytes_max())));
     let mut request = Request::from_parts(parts, body);
+    if let Some(copy) = &mut changes.copy {
+        copy.take(&request, &spare);
+    }
     // Hints of a canary that stable may stand in for are kept back: they would belong to an answer that never came.
     let heard = hints.clone().filter(|_| record.decision().fallback.is_none());
     early::listen(&mut request, gate.clone(), heard);

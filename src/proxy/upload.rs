@@ -75,6 +75,8 @@ pub(super) enum RequestBody {
     Streaming(Box<Upload>),
     /// The same, and it could be sent again.
     Kept(Playback),
+    /// A copy. `None` once it was given away, or where there is none.
+    Whole(Option<Bytes>),
 }
 
 pub(super) struct Upload {
@@ -221,6 +223,11 @@ impl Upload {
         self.incoming.is_end_stream()
     }
 
+    /// The client's last byte was passed on.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state.get() == BodyState::Ended
+    }
+
     pub(super) fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
     }
@@ -241,6 +248,7 @@ impl Body for RequestBody {
             Self::Empty => Poll::Ready(None),
             Self::Streaming(upload) => upload.poll(context),
             Self::Kept(playback) => playback.poll(context),
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
@@ -249,6 +257,7 @@ impl Body for RequestBody {
             Self::Empty => true,
             Self::Streaming(upload) => upload.is_end_stream(),
             Self::Kept(playback) => playback.is_end_stream(),
+            Self::Whole(bytes) => bytes.is_none(),
         }
     }
 
@@ -257,6 +266,7 @@ impl Body for RequestBody {
             Self::Empty => SizeHint::with_exact(0),
             Self::Streaming(upload) => upload.size_hint(),
             Self::Kept(playback) => playback.size_hint(),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
         }
     }
 }

@@ -2,23 +2,20 @@
 //! other workers but the live snapshot.
 
 use std::cell::{Cell, Ref, RefCell};
-use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_local;
 
+use super::accept::accept;
 use super::access_log::{AccessLog, Line};
-use super::admission::{Admission, Admitted};
+use super::admission::Admission;
 use super::clock;
-use super::connection;
 use super::deadline::Deadlines;
 use super::listener::Intake;
 use super::pool::Pools;
@@ -26,13 +23,11 @@ use super::recall;
 use super::reserve::Reserve;
 use super::retry::Budgets;
 use super::spans::Spans;
-use super::stream::Stream;
-use crate::config::Listener;
 use crate::metrics::Shard;
 use crate::metrics::load::Pressure;
 use crate::metrics::shard::Refused;
 use crate::routing::live::Reader;
-use crate::routing::{self, Answer, Decided, Decision, Dice, Live, Snapshot, TlsId, View};
+use crate::routing::{self, Answer, Decided, Decision, Dice, Live, Mirrored, Snapshot, TlsId, View};
 use crate::tls::{Client, Material};
 
 /// What hyper may keep of one connection, each way: a client that does not read must not cost a megabyte. Also the
@@ -46,10 +41,6 @@ const CONNECTION_TICK: Duration = Duration::from_millis(250);
 const SWEEP: Duration = Duration::from_secs(5);
 /// While draining, an idle connection may send one more request for this long: it may be on its way already.
 pub(super) const DRAIN_IDLE: Duration = Duration::from_secs(1);
-/// Connections taken from the kernel's queue before a listener closes; more are reset.
-const LAST_ACCEPTS_MAX: usize = 65_536;
-/// After a failed accept: one that fails at once, for want of descriptors, must not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where the process stands in its life. Workers only watch it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,21 +91,29 @@ pub(super) struct Worker {
     phase: Cell<Phase>,
     /// The generation that closed a canary last; 0: none did.
     pub(super) last_closing: Cell<u64>,
-    connections: Cell<usize>,
-    all_closed: Notify,
+    /// Copies of requests under way.
+    pub(super) copies: Cell<u32>,
+    pub(super) connections: Cell<usize>,
+    pub(super) all_closed: Notify,
     /// Wakes the accept tasks.
-    drain_begins: Notify,
+    pub(super) drain_begins: Notify,
 }
 
 impl Worker {
     /// Routes one request. The snapshot is borrowed for this call only: decide, then await. What else a request
     /// needs of it, `also` takes.
-    pub(super) fn decide(&self, view: &View<'_>, also: impl FnOnce(&Snapshot, &Answer)) -> Decided {
+    pub(super) fn decide(
+        &self,
+        view: &View<'_>,
+        also: impl FnOnce(&Snapshot, &Answer, Option<Mirrored>),
+    ) -> Decided {
         let mut live = self.live.borrow_mut();
         let mut dice = self.dice.borrow_mut();
         let snapshot = live.snapshot();
-        let decided = routing::decide(snapshot, view, &mut dice, |endpoint| self.pools.in_flight(endpoint));
-        also(snapshot, &decided.answer);
+        let in_flight = |endpoint| self.pools.in_flight(endpoint);
+        let decided = routing::decide(snapshot, view, &mut dice, in_flight);
+        let mirrored = routing::mirror(snapshot, view, &decided.answer, &mut dice, in_flight);
+        also(snapshot, &decided.answer, mirrored);
         decided
     }
 
@@ -215,6 +214,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
             ids: RefCell::new(fastrand::Rng::new()),
             phase: Cell::new(Phase::Serving),
             last_closing: Cell::new(0),
+            copies: Cell::new(0),
             connections: Cell::new(0),
             all_closed: Notify::new(),
             drain_begins: Notify::new(),
@@ -271,115 +271,6 @@ async fn follow_tls(worker: Rc<Worker>, mut tls: watch::Receiver<Arc<Material>>)
 async fn drain(worker: &Worker) {
     while worker.connections.get() > 0 {
         worker.all_closed.notified().await;
-    }
-}
-
-async fn accept(worker: Rc<Worker>, intake: Intake) {
-    let Intake { listener, socket, passed_on } = intake;
-    let listener = Rc::new(listener);
-    let socket = match TcpListener::from_std(socket) {
-        Ok(socket) => socket,
-        Err(error) => return tracing::error!(listener = %listener.name, %error, "cannot accept at all"),
-    };
-    let mut short = false;
-    while !worker.is_draining() {
-        let accepted = tokio::select! {
-            biased;
-            () = worker.drain_begins.notified() => break,
-            accepted = socket.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let Some(guest) = let_in(&worker, &listener, stream, peer) else { continue };
-                short = wait_for_room(&worker, &listener, &guest, short).await;
-                serve(&worker, &listener, guest);
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                tracing::error!(listener = %listener.name, %error, "cannot accept; trying again");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    if passed_on.is_set() {
-        return;
-    }
-    // Who stands in the kernel's queue was let in: closing the socket would reset them.
-    for _ in 0..LAST_ACCEPTS_MAX {
-        let next = poll_fn(|context| Poll::Ready(socket.poll_accept(context))).await;
-        let Poll::Ready(Ok((stream, peer))) = next else { break };
-        if let Some(guest) = let_in(&worker, &listener, stream, peer) {
-            serve(&worker, &listener, guest);
-        }
-    }
-}
-
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
-    )
-}
-
-/// A connection that is within all limits.
-struct Guest {
-    stream: TcpStream,
-    peer: SocketAddr,
-    open: Open,
-}
-
-/// `None`: it was one too many, and is closed. Before anything else, so that only those who may stay wait for room.
-fn let_in(worker: &Rc<Worker>, listener: &Listener, stream: TcpStream, peer: SocketAddr) -> Option<Guest> {
-    match worker.admission.admit(&listener.name, peer.ip()) {
-        Some(admitted) => Some(Guest { stream, peer, open: Open::new(worker, admitted) }),
-        // Not an orderly close: after a flood of those the kernel would remember each one for a minute.
-        None => {
-            Stream::Plain(stream).reset();
-            None
-        }
-    }
-}
-
-/// Whether there was none at first. While a client waits nobody else is accepted here; `short` before says that this
-/// was told already.
-async fn wait_for_room(worker: &Worker, listener: &Listener, guest: &Guest, short: bool) -> bool {
-    if worker.reserve.admits(&guest.stream) {
-        return false;
-    }
-    if !short {
-        tracing::warn!(listener = %listener.name, "few file descriptors are left; clients wait");
-    }
-    worker.reserve.room(&guest.stream, || worker.is_draining()).await;
-    true
-}
-
-fn serve(worker: &Rc<Worker>, listener: &Rc<Listener>, guest: Guest) {
-    let (worker, listener) = (Rc::clone(worker), Rc::clone(listener));
-    spawn_local(async move {
-        let Guest { stream, peer, open } = guest;
-        connection::serve(worker, listener, stream, peer).await;
-        drop(open);
-    });
-}
-
-/// Counts one open connection for as long as it lives, also if its task is dropped or panics.
-struct Open(Rc<Worker>, #[expect(dead_code, reason = "its drop is its use")] Admitted);
-
-impl Open {
-    fn new(worker: &Rc<Worker>, admitted: Admitted) -> Self {
-        worker.connections.set(worker.connections.get() + 1);
-        worker.shard.connections_opened.add(1);
-        Self(Rc::clone(worker), admitted)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.connections.set(self.0.connections.get() - 1);
-        self.0.shard.connections_closed.add(1);
-        if self.0.connections.get() == 0 {
-            self.0.all_closed.notify_one();
-        }
     }
 }
 

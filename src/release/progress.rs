@@ -106,7 +106,7 @@ pub struct Facts {
     pub now_ms: i64,
     pub aim: Weight,
     pub effective: Weight,
-    /// The canary has not had one request that could have shown that it is bad.
+    /// The canary has not had one request that could have shown that it is bad; while the step mirrors, none was copied to it.
     pub unseen: bool,
     /// There is a proof that the canary is not worse.
     pub healthy: bool,
@@ -153,6 +153,11 @@ impl Release {
         }
     }
 
+    /// Of stable's requests, so many are copied to the canary now.
+    pub fn mirror(&self) -> Option<Weight> {
+        self.step().filter(|_| self.is_running() && self.phase != Phase::Raising)?.mirror
+    }
+
     fn step(&self) -> Option<&PlanStep> {
         self.plan.steps.get(self.step)
     }
@@ -164,6 +169,7 @@ impl Release {
         }
         let step = self.step()?;
         match self.phase {
+            Phase::Raising if step.mirror.is_some() && facts.closed.is_some() => None,
             Phase::Raising if facts.aim >= step.to => Some(Move::Go(self.after(facts.now_ms, facts.aim))),
             Phase::Raising => self.raise(step, facts),
             Phase::Holding => {
@@ -306,8 +312,16 @@ impl Release {
             (Phase::Holding, Some(why), _) if self.has_passed(step.hold, facts.now_ms) => {
                 (format!("goes on after this: {why}"), None)
             }
+            (Phase::Holding, ..)
+                if facts.unseen && step.mirror.is_some() && self.has_passed(step.hold, facts.now_ms) =>
+            {
+                ("goes on when a request was copied".to_owned(), None)
+            }
             (Phase::Holding, ..) if facts.unseen && self.has_passed(step.hold, facts.now_ms) => {
                 ("goes on when the canary has had requests".to_owned(), None)
+            }
+            (Phase::Holding, ..) if let Some(share) = step.mirror => {
+                (format!("mirrors {share} for {}", span(step.hold)), until(step.hold))
             }
             (Phase::Holding, ..) => (format!("holds {} for {}", step.to, span(step.hold)), until(step.hold)),
             (Phase::Proving, ..) => (format!("waits for a proof: {}", facts.missing), until(step.within)),

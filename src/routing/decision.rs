@@ -174,7 +174,7 @@ impl Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     pub route: usize,
-    /// 0 is stable.
+    /// 0 is stable. Those behind the last canary get copies: see [`super::mirror`].
     pub variant: usize,
 }
 
@@ -229,6 +229,8 @@ pub enum Why {
     NoEndpoint,
     /// The lot or the request said canary, but its harm budget is used up or out.
     HarmBudget,
+    /// It is a copy of another's request.
+    Mirror,
 }
 
 impl Why {
@@ -241,6 +243,7 @@ impl Why {
             Self::Cord => "cord",
             Self::NoEndpoint => "no_endpoint",
             Self::HarmBudget => "harm_budget",
+            Self::Mirror => "mirror",
         }
     }
 
@@ -259,4 +262,6 @@ pub struct Share {
     pub open: bool,
     /// In a drill: of its requests by lot, so many fail on purpose.
     pub drill: Option<Weight>,
+    /// Of stable's requests, so many are copied to it.
+    pub mirror: Option<Weight>,
 }

@@ -5,7 +5,7 @@
 //!
 //! In the order of a decision: [`matcher`] finds the route by host and path, [`overrides`] and [`sticky`] look
 //! whether the request is tied to a variant, `lots` draws if not, [`split`] says who owns the place drawn, `balance`
-//! picks one of the [`usable`] endpoints. [`table`] is built on a reload, [`snapshot`] on every move of a weight and
+//! picks one of the [`usable`] endpoints; [`mirror`] says whether a copy goes elsewhere. [`table`] is built on a reload, [`snapshot`] on every move of a weight and
 //! whenever an endpoint comes or goes; [`live`] holds the one in force, and each worker has its own [`Dice`].
 
 pub mod decision;
@@ -17,6 +17,7 @@ pub mod harm;
 pub mod live;
 pub mod matcher;
 pub mod meaning;
+pub mod mirror;
 pub mod overrides;
 pub mod paths;
 pub mod snapshot;
@@ -47,6 +48,7 @@ pub use endpoint_ids::EndpointIds;
 pub use harm::Holds;
 pub use live::Live;
 pub use meaning::{Answered, Meant};
+pub use mirror::{Mirrored, mirror};
 pub use redirect::without_port;
 pub use snapshot::Snapshot;
 pub use table::{Table, TableError};

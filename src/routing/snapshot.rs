@@ -79,7 +79,10 @@ impl Snapshot {
     /// `None` only for a place of another snapshot.
     pub fn names(&self, place: Place) -> Option<&Arc<Names>> {
         let serving = self.table.routes().get(place.route)?.serving.as_ref()?;
-        serving.variants.get(place.variant).map(|variant| &variant.names)
+        match place.variant.checked_sub(serving.variants.len()) {
+            None => serving.variants.get(place.variant).map(|variant| &variant.names),
+            Some(target) => Some(&serving.mirror.as_ref()?.targets.get(target)?.names),
+        }
     }
 
     /// The canary that was decided for takes nobody any more. One that the file has dropped meanwhile is not closed: what
@@ -113,18 +116,23 @@ pub(super) struct RouteShares {
     open: Box<[bool]>,
     /// The variant that is drilled, and how many of its requests. One at a time.
     drill: Option<(usize, Weight)>,
+    /// Which target of the route's mirror gets copies, and of how many requests.
+    mirror: Option<(usize, Weight)>,
 }
 
 impl RouteShares {
     fn new(table: &Table, route: usize, shares: &[Share]) -> Self {
         let canaries = table.routes()[route].canaries();
-        let closed = Share { effective: Weight::ZERO, open: false, drill: None };
+        let closed = Share { effective: Weight::ZERO, open: false, drill: None, mirror: None };
         let shares: Vec<Share> =
             (0..canaries).map(|canary| shares.get(canary).copied().unwrap_or(closed)).collect();
         let weights: Vec<Weight> =
             shares.iter().map(|share| if share.open { share.effective } else { Weight::ZERO }).collect();
         let drills = shares.iter().zip(1..).filter_map(|(share, variant)| Some((variant, share.drill?)));
+        let mirrors = shares.iter().enumerate().filter_map(|(at, share)| Some((at, share.mirror?)));
+        let of_file = || table.routes()[route].serving.as_ref()?.mirror.as_ref()?.of_file;
         Self {
+            mirror: mirrors.into_iter().next().or_else(of_file),
             split: Split::new(&weights),
             open: shares.iter().map(|share| share.open).collect(),
             drill: drills.into_iter().next(),
@@ -137,6 +145,10 @@ impl RouteShares {
 
     pub(super) fn drill(&self, variant: usize) -> Option<Weight> {
         self.drill.filter(|(drilled, _)| *drilled == variant).map(|(_, share)| share)
+    }
+
+    pub(super) fn mirror(&self) -> Option<(usize, Weight)> {
+        self.mirror
     }
 
     /// `variant` is the index of a canary's variant, 1 for the first.
@@ -152,7 +164,7 @@ mod tests {
     use crate::routing::testing::{self, Request, split_route};
     use crate::routing::{Dice, EndpointIds};
 
-    const CLOSED: Share = Share { effective: Weight::ZERO, open: false, drill: None };
+    const CLOSED: Share = Share { effective: Weight::ZERO, open: false, drill: None, mirror: None };
 
     #[test]
     fn a_canary_is_found_where_a_reload_has_moved_it_and_its_like_is_not_taken_for_it() {

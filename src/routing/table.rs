@@ -10,9 +10,10 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::rescue::Methods;
 use crate::config::tls::EndpointTls;
 use crate::config::{
-    self, Balance, Config, Policy, ProxyProtocol, Rescue, Retry, StickyKey, Upgrade, Upstream,
+    self, Balance, Config, Plan, Policy, ProxyProtocol, Rescue, Retry, StickyKey, Upgrade, Upstream,
     UpstreamProtocol, Weight,
 };
 use crate::metrics::SlotId;
@@ -24,7 +25,7 @@ use super::hash::Map;
 use super::matcher::{self, Index};
 use super::meaning::Meaning;
 use super::overrides::{self, Rule};
-use super::{Endpoint, Names, Timeouts, TlsId, Usable, View, paths, sticky};
+use super::{Endpoint, Names, Timeouts, TlsId, Usable, View, mirror, paths, sticky};
 
 #[derive(Debug)]
 pub struct Table {
@@ -67,6 +68,27 @@ pub struct Serving {
     pub meaning: Option<Arc<Meaning>>,
     /// `None`: there is no canary, or the self-test is off.
     pub phantom: Option<Phantom>,
+    /// `None`: nobody ever gets a copy.
+    pub mirror: Option<Mirror>,
+}
+
+/// Who may get copies of stable's requests, and of which.
+#[derive(Debug)]
+pub struct Mirror {
+    pub slot: SlotId,
+    pub methods: Methods,
+    pub body_bytes_max: u32,
+    pub in_flight_max: u32,
+    /// The canaries in file order, to whom a plan may copy; behind them the file's own.
+    pub targets: Box<[Target]>,
+    /// The place of the file's own, and its share.
+    pub of_file: Option<(usize, Weight)>,
+}
+
+#[derive(Debug)]
+pub struct Target {
+    pub group: Arc<Group>,
+    pub names: Arc<Names>,
 }
 
 /// A slice of stable's own requests, counted by itself too.
@@ -151,7 +173,14 @@ impl Table {
         let index = Index::build(&config.routes)?;
         let groups = groups(&config.upstreams, endpoints)?;
         let tls = tls(&config.upstreams, endpoints)?;
-        let routes = config.routes.iter().map(|route| entry(route, &groups, slots, endpoints));
+        let plans_mirror = config.plans.iter().any(Plan::mirrors);
+        let routes = config.routes.iter().map(|route| {
+            let mut entry = entry(route, &groups, slots, endpoints)?;
+            if let Some(serving) = &mut entry.serving {
+                serving.mirror = mirror::table(route, plans_mirror, serving, &groups, slots)?;
+            }
+            Ok(entry)
+        });
         let routes = routes.collect::<Result<Box<[Entry]>, TableError>>()?;
         endpoints.keep_only(&config.upstreams);
         let by_name = routes.iter().enumerate().map(|(at, route)| (Arc::clone(&route.name), at)).collect();
@@ -196,7 +225,7 @@ impl Entry {
     }
 }
 
-type Groups<'a> = HashMap<&'a str, Arc<Group>>;
+pub(super) type Groups<'a> = HashMap<&'a str, Arc<Group>>;
 
 fn groups<'a>(upstreams: &'a [Upstream], ids: &mut EndpointIds) -> Result<Groups<'a>, TableError> {
     let group = |(index, upstream): (usize, &'a Upstream)| {
@@ -283,6 +312,7 @@ fn entry(
     Ok(Entry {
         serving: Some(Serving {
             phantom,
+            mirror: None,
             variants,
             overrides: overrides::rules(canaries),
             sticky: route.sticky.clone(),

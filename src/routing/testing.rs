@@ -26,6 +26,7 @@ pub(super) fn route(name: &str) -> Route {
         upgrade: Vec::new(),
         sticky: None,
         guard: Guard::default(),
+        mirror: Default::default(),
         capacity: None,
         release: None,
     }
@@ -48,7 +49,7 @@ pub(super) fn split_route(name: &str, canary_upstreams: &[&str]) -> Route {
 pub(super) fn config(routes: Vec<Route>) -> Config {
     Config {
         workers: Workers { count: 1 },
-        admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 2636)) },
+        admin: Admin::default(),
         store: Store::File(PathBuf::from("andon.db")),
         evidence: Default::default(),
         decisions_age: crate::config::DECISIONS_AGE_DEFAULT,
@@ -68,6 +69,8 @@ pub(super) fn config(routes: Vec<Route>) -> Config {
         routes,
         plans: Vec::new(),
         freezes: Vec::new(),
+        notify: Vec::new(),
+        prometheus: None,
     }
 }
 
@@ -87,7 +90,7 @@ pub(super) fn snapshot(routes: Vec<Route>, weights_ppm: &[u32]) -> Snapshot {
 }
 
 pub(super) fn open(ppm: u32) -> Share {
-    Share { effective: Weight::from_ppm(ppm).unwrap(), open: true, drill: None }
+    Share { effective: Weight::from_ppm(ppm).unwrap(), open: true, drill: None, mirror: None }
 }
 
 /// A request that tests change and then look at.

@@ -23,7 +23,7 @@ pub struct Client {
 
 impl Client {
     /// Reads all files of the upstream. `machine` is whom the machine trusts, asked only where no `ca` is named.
-    pub(super) fn load(
+    pub fn load(
         tls: &UpstreamTls,
         machine: &mut dyn FnMut() -> Arc<RootCertStore>,
     ) -> Result<Self, Vec<Problem>> {
@@ -76,7 +76,7 @@ pub(super) fn name_of(tls: &EndpointTls, address: IpAddr) -> ServerName<'static>
 }
 
 /// Whom this machine trusts. What it has that cannot be used is left out: it is not ours to mend.
-pub(super) fn machine_roots() -> Arc<RootCertStore> {
+pub fn machine_roots() -> Arc<RootCertStore> {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         tracing::warn!(%error, "a root of this machine cannot be read");

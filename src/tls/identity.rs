@@ -15,6 +15,28 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 /// Of one header. What does not fit is left out whole.
 const BYTES_MAX: usize = 4_096;
 
+/// Whose the certificate is: the names in its alternative name, or where it has none of them, the subject's common
+/// name. None of a certificate that cannot be read.
+pub fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
+    let Ok(alternatives) = certificate.subject_alternative_name() else { return Vec::new() };
+    let named: Vec<String> = alternatives
+        .iter()
+        .flat_map(|extension| &extension.value.general_names)
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) | GeneralName::URI(name) | GeneralName::RFC822Name(name) => {
+                Some((*name).to_owned())
+            }
+            _ => None,
+        })
+        .collect();
+    if !named.is_empty() {
+        return named;
+    }
+    let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
+    common.map(str::to_owned).collect()
+}
+
 /// `None`: the certificate has nothing that names anybody, or cannot be read.
 pub fn header_value(certificate: &CertificateDer<'_>) -> Option<HeaderValue> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;

@@ -18,11 +18,18 @@ use crate::config::tls::{ListenerTls, UpstreamTls};
 use crate::config::{Config, Findings, Problem};
 use crate::metrics::tls::{CertificateGauge, TlsGauges};
 
+/// What the admin listener is called among the others, none of which can have this name.
+const ADMIN: &str = "[admin]";
+
 /// What is in force. A later one is made from it; it does not change itself.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     listeners: Vec<Unit<ListenerTls, Server>>,
+    /// Of the admin listener.
+    admin: Option<Unit<ListenerTls, Server>>,
     upstreams: Vec<Unit<Arc<UpstreamTls>, Client>>,
+    /// Towards those who are told of decisions, or asked.
+    foreign: Vec<Unit<Arc<UpstreamTls>, Client>>,
 }
 
 /// What one listener or upstream has.
@@ -57,21 +64,20 @@ pub fn load(config: &Config, before: Option<&Loaded>, now_s: i64) -> (Option<Loa
     for listener in &config.listeners {
         let Some(tls) = &listener.tls else { continue };
         let before = before.and_then(|before| before.listener(&listener.name));
-        let files = Files::of_listener(tls);
-        match Server::load(tls, before.map(|unit| &*unit.made)) {
-            Err(problems) => findings.problems.extend(of("listener", &listener.name, problems)),
-            Ok(server) => {
-                let warnings = warnings(tls, &server, now_s);
-                findings.warnings.extend(of("listener", &listener.name, warnings));
-                loaded.listeners.push(Unit {
-                    name: Arc::clone(&listener.name),
-                    settings: tls.clone(),
-                    files,
-                    made: Arc::new(server),
-                    fresh: true,
-                });
-            }
-        }
+        let read = |before: Option<&Server>| Server::load(tls, before);
+        loaded.listeners.extend(serving(
+            "listener",
+            &listener.name,
+            tls,
+            (before, now_s),
+            read,
+            &mut findings,
+        ));
+    }
+    if let Some(tls) = &config.admin.tls {
+        let before = before.and_then(|before| before.admin.as_ref());
+        let read = |before: Option<&Server>| load_admin(tls, before);
+        loaded.admin = serving("listener", ADMIN, tls, (before, now_s), read, &mut findings);
     }
     let machine = MachineRoots::default();
     for upstream in &config.upstreams {
@@ -88,29 +94,72 @@ pub fn load(config: &Config, before: Option<&Loaded>, now_s: i64) -> (Option<Loa
             }),
         }
     }
+    for (owner, tls) in config.foreign_tls() {
+        match Client::load(tls, &mut || machine.get()) {
+            Err(problems) => findings.problems.extend(of_foreign(&owner, problems)),
+            Ok(client) => loaded.foreign.push(Unit {
+                name: owner,
+                settings: Arc::clone(tls),
+                files: Files::of_upstream(tls),
+                made: Arc::new(client),
+                fresh: true,
+            }),
+        }
+    }
     let is_whole = findings.problems.is_empty();
     (is_whole.then_some(loaded), findings)
+}
+
+/// One listener's part of [`load`].
+fn serving(
+    kind: &str,
+    name: &str,
+    tls: &ListenerTls,
+    (before, now_s): (Option<&Unit<ListenerTls, Server>>, i64),
+    load: impl FnOnce(Option<&Server>) -> Result<Server, Vec<Problem>>,
+    findings: &mut Findings,
+) -> Option<Unit<ListenerTls, Server>> {
+    let files = Files::of_listener(tls);
+    match load(before.map(|unit| &*unit.made)) {
+        Err(problems) => {
+            findings.problems.extend(of(kind, name, problems));
+            None
+        }
+        Ok(server) => {
+            findings.warnings.extend(of(kind, name, warnings(tls, &server, now_s)));
+            let (settings, made) = (tls.clone(), Arc::new(server));
+            Some(Unit { name: name.into(), settings, files, made, fresh: true })
+        }
+    }
+}
+
+fn load_admin(tls: &ListenerTls, before: Option<&Server>) -> Result<Server, Vec<Problem>> {
+    Server::load(tls, before).map(Server::http1_only)
 }
 
 impl Loaded {
     /// There is no file to look at.
     pub(super) fn is_still(&self) -> bool {
-        let listeners = self.listeners.iter().all(|unit| unit.files.is_empty());
-        listeners && self.upstreams.iter().all(|unit| unit.files.is_empty())
+        let listeners = self.listeners.iter().chain(&self.admin).all(|unit| unit.files.is_empty());
+        listeners && self.upstreams.iter().chain(&self.foreign).all(|unit| unit.files.is_empty())
     }
 
     /// Looks at all files and reads those that changed. `None`: nothing has. Blocks on the disk.
     pub(super) fn refreshed(&self) -> Option<Self> {
         let machine = MachineRoots::default();
         let listeners = refresh(&self.listeners, "listener", |tls, before| Server::load(tls, Some(before)));
+        let admin = refresh(self.admin.as_slice(), "listener", |tls, before| load_admin(tls, Some(before)));
         let upstreams =
             refresh(&self.upstreams, "upstream", |tls, _| Client::load(tls, &mut || machine.get()));
-        if listeners.is_none() && upstreams.is_none() {
+        let foreign = refresh(&self.foreign, "foreign", |tls, _| Client::load(tls, &mut || machine.get()));
+        if listeners.is_none() && admin.is_none() && upstreams.is_none() && foreign.is_none() {
             return None;
         }
         Some(Self {
             listeners: listeners.unwrap_or_else(|| self.listeners.clone()),
+            admin: admin.map_or_else(|| self.admin.clone(), |mut one| one.pop()),
             upstreams: upstreams.unwrap_or_else(|| self.upstreams.clone()),
+            foreign: foreign.unwrap_or_else(|| self.foreign.clone()),
         })
     }
 
@@ -123,6 +172,7 @@ impl Loaded {
                 self.listeners.push(unit.clone());
             }
         }
+        self.admin = before.admin.as_ref().map(|unit| self.admin.take().unwrap_or_else(|| unit.clone()));
         self
     }
 
@@ -133,14 +183,16 @@ impl Loaded {
     pub(super) fn material(&self) -> Material {
         let servers: HashMap<_, _> =
             self.listeners.iter().map(|unit| (Arc::clone(&unit.name), Arc::clone(&unit.made))).collect();
-        let clients = self.upstreams.iter().map(|unit| (Arc::clone(&unit.settings), Arc::clone(&unit.made)));
+        let clients = self.upstreams.iter().chain(&self.foreign);
+        let clients = clients.map(|unit| (Arc::clone(&unit.settings), Arc::clone(&unit.made)));
         let headers = self.listeners.iter().filter_map(|unit| unit.made.identity_header.clone());
-        Material { clients: clients.collect(), identity_headers: headers.collect(), servers }
+        let admin = self.admin.as_ref().map(|unit| Arc::clone(&unit.made));
+        Material { clients: clients.collect(), identity_headers: headers.collect(), servers, admin }
     }
 
     pub fn gauges(&self) -> TlsGauges {
         let mut gauges = TlsGauges::default();
-        for unit in &self.listeners {
+        for unit in self.listeners.iter().chain(&self.admin) {
             gauges.listeners.push((Arc::clone(&unit.name), unit.fresh));
             for (names, validity) in unit.made.sni().certificates() {
                 gauges.certificates.push(CertificateGauge {
@@ -182,6 +234,15 @@ fn refresh<S: Clone, T>(
         }
     }
     next
+}
+
+/// Those have one key, which stands beside their address.
+fn of_foreign(owner: &str, problems: Vec<Problem>) -> Vec<Problem> {
+    let owned = |problem: Problem| {
+        let message = format!("{owner}: {}", problem.message.trim_start_matches("tls."));
+        Problem { message, ..problem }
+    };
+    problems.into_iter().map(owned).collect()
 }
 
 /// Says whose problems these are, in the words of the rest of the configuration.

@@ -26,8 +26,8 @@ use rustls::pki_types::ServerName;
 
 use crate::config::tls::{EndpointTls, UpstreamTls};
 
-pub use client::Client;
-pub use identity::header_value as identity;
+pub use client::{Client, machine_roots};
+pub use identity::{header_value as identity, names};
 pub use keeper::Keeper;
 pub use loaded::{Loaded, load};
 pub use server::Server;
@@ -53,6 +53,7 @@ const SUITES: &[SupportedCipherSuite] = &[
 #[derive(Debug, Default)]
 pub struct Material {
     servers: HashMap<Arc<str>, Arc<Server>>,
+    admin: Option<Arc<Server>>,
     clients: HashMap<Arc<UpstreamTls>, Arc<Client>>,
     identity_headers: Box<[HeaderName]>,
 }
@@ -60,6 +61,11 @@ pub struct Material {
 impl Material {
     pub fn server(&self, listener: &str) -> Option<&Arc<Server>> {
         self.servers.get(listener)
+    }
+
+    /// Of the admin listener; `None`: it is cleartext.
+    pub fn admin(&self) -> Option<&Arc<Server>> {
+        self.admin.as_ref()
     }
 
     /// And the name that the endpoint's certificate must have.

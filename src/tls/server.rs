@@ -102,6 +102,12 @@ impl Server {
         Ok(Self { config: Arc::new(config), handshake_timeout, identity_header, sni, tickets })
     }
 
+    /// For those who speak nothing newer inside.
+    pub(super) fn http1_only(mut self) -> Self {
+        Arc::make_mut(&mut self.config).alpn_protocols = vec![ALPN_HTTP1.into()];
+        self
+    }
+
     /// Whether a client that was let in under `sni` may ask for `host` (in any case, without a port). Where clients
     /// prove who they are, they do so to the name that they were shown, and may not go on to another's routes.
     pub fn may_ask(&self, sni: Option<&str>, host: &str) -> bool {

@@ -11,23 +11,23 @@ use serde_json::Value;
 
 use crate::fake_admin::FakeAdmin;
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    fn has_header(&self, line: &str) -> bool {
+    pub(crate) fn has_header(&self, line: &str) -> bool {
         self.head.lines().any(|found| found.eq_ignore_ascii_case(line))
     }
 }
 
-const JSON: &str = "content-type: application/json";
+pub(crate) const JSON: &str = "content-type: application/json";
 
 /// Sends the bytes and reads until the end.
 fn send_raw(admin: &FakeAdmin, request: &[u8]) -> Answer {
@@ -42,7 +42,7 @@ fn send_raw(admin: &FakeAdmin, request: &[u8]) -> Answer {
     Answer { status, head: head.to_owned(), body: body.to_owned() }
 }
 
-fn send(admin: &FakeAdmin, line: &str, headers: &[&str], body: &str) -> Answer {
+pub(crate) fn send(admin: &FakeAdmin, line: &str, headers: &[&str], body: &str) -> Answer {
     let mut request = format!("{line} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     if !headers.iter().any(|header| header.starts_with("host:")) {
         write!(request, "host: {}\r\n", admin.address).unwrap();
@@ -98,7 +98,7 @@ fn a_route_is_shown_whole_and_in_stable_order() {
         )
     };
     let expected = format!(
-        r#"{{"name":"shop","revision":7,"deny":false,"unsaved":false,"drifts":false,"cord":null,"stable":{{"upstream":"v1","effective":"95%","effective_ppm":950000,"window":{}}},"canaries":[{{"name":"canary","upstream":"v2","aim":"5%","aim_ppm":50000,"ceiling":"100%","ceiling_ppm":1000000,"effective":"5%","effective_ppm":50000,"file_aim":"1%","file_aim_ppm":10000,"back_off":{{"strikes":1,"strikes_max":3,"next_step_seconds":530.0,"sentence":"strike 1 of 3; next step up in 9 min"}},"verdict":{{"verdict":"undecided","reason":"2 of 50 failed","odds":100.0,"odds_log10":2.0,"holds":true,"signals":[{{"signal":"errors","odds":1000.0,"odds_log10":3.0}}],"compared_with":"stable"}},"window":{},"lots":null}}],"self_test":null,"drill":null,"release":null,"previous_stable":null}}"#,
+        r#"{{"name":"shop","revision":7,"deny":false,"unsaved":false,"drifts":false,"cord":null,"stable":{{"upstream":"v1","effective":"95%","effective_ppm":950000,"window":{}}},"canaries":[{{"name":"canary","upstream":"v2","aim":"5%","aim_ppm":50000,"ceiling":"100%","ceiling_ppm":1000000,"effective":"5%","effective_ppm":50000,"file_aim":"1%","file_aim_ppm":10000,"back_off":{{"strikes":1,"strikes_max":3,"next_step_seconds":530.0,"sentence":"strike 1 of 3; next step up in 9 min"}},"verdict":{{"verdict":"undecided","reason":"2 of 50 failed","odds":100.0,"odds_log10":2.0,"holds":true,"signals":[{{"signal":"errors","odds":1000.0,"odds_log10":3.0}}],"outside":[],"compared_with":"stable"}},"window":{},"lots":null}}],"self_test":null,"drill":null,"release":null,"previous_stable":null,"mirror":null}}"#,
         window(950, "95.0", 0, "0.0"),
         window(50, "5.0", 2, "0.04"),
     );

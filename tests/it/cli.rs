@@ -184,7 +184,7 @@ fn wrong_usage_is_exit_2_and_says_what_is_right() {
         (&["cord", "pull"], "--why"),
         (&["status", "-o", "xml"], "json"),
         (&["status", ""], "value is required"),
-        (&["status", "--admin", "https://localhost"], "http://HOST:PORT"),
+        (&["status", "--admin", "ftp://localhost"], "http://HOST:PORT"),
         (&["decisions", "--limit", "0"], "1..=1000"),
         (&["run"], "--config"),
         (&["demo", "--for", "1s"], "from 10s to 10m"),

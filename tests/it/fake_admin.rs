@@ -13,11 +13,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use andon::admin::{self, Phase};
-use andon::config::Weight;
+use andon::admin::{Admin, Listeners, Phase, Setup};
+use andon::config::{Access, Weight};
 use andon::control::command::{Command, Handle, PullCord, Refusal, ReloadReport, SetWeight, StartDrill};
 use andon::control::drift::{Difference, DriftView, Kind, Origin};
 use andon::control::explained::Explanation;
@@ -35,12 +36,26 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub(crate) struct FakeAdmin {
     pub(crate) address: SocketAddr,
     pub(crate) phase: watch::Sender<Phase>,
+    /// Who may.
+    pub(crate) access: watch::Sender<Arc<Access>>,
+    /// While it is true, no command is answered.
+    pub(crate) held: watch::Sender<bool>,
+    /// Commands that changed something.
+    pub(crate) changes: Arc<AtomicUsize>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl FakeAdmin {
     pub(crate) fn start() -> Self {
+        Self::naming(Access::default())
+    }
+
+    pub(crate) fn naming(access: Access) -> Self {
+        let (access, says) = watch::channel(Arc::new(access));
+        let (held, waits) = watch::channel(false);
+        let changes = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&changes);
         let (phase, phases) = watch::channel(Phase::Serving);
         let (stop, stopped) = oneshot::channel();
         let (told, address) = std::sync::mpsc::channel();
@@ -51,13 +66,28 @@ impl FakeAdmin {
                 told.send(listener.local_addr().unwrap()).unwrap();
                 let (handle, commands) = Handle::new();
                 let shutdown = async { drop(stopped.await) };
+                let mut admin = Admin::new(Setup {
+                    handle,
+                    phase: phases,
+                    access: says,
+                    tls: watch::channel(Arc::default()).1,
+                    counters: Arc::default(),
+                });
                 tokio::select! {
-                    served = admin::serve(listener, handle, phases, shutdown) => served.unwrap(),
-                    () = control(commands) => {}
+                    served = admin.serve(Listeners { tcp: listener, unix: None }, shutdown) => served.unwrap(),
+                    () = control(commands, counted, waits) => {}
                 }
             });
         });
-        Self { address: address.recv().unwrap(), phase, stop: Some(stop), thread: Some(thread) }
+        Self {
+            address: address.recv().unwrap(),
+            phase,
+            access,
+            held,
+            changes,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 }
 
@@ -69,8 +99,16 @@ impl Drop for FakeAdmin {
     }
 }
 
-async fn control(mut commands: mpsc::Receiver<Command>) {
+async fn control(
+    mut commands: mpsc::Receiver<Command>,
+    changes: Arc<AtomicUsize>,
+    mut held: watch::Receiver<bool>,
+) {
     while let Some(command) = commands.recv().await {
+        if matches!(command, Command::SetWeight(..) | Command::PullCord(..) | Command::ResetCord(..)) {
+            changes.fetch_add(1, Ordering::SeqCst);
+        }
+        held.wait_for(|held| !held).await.unwrap();
         // A caller that has gone away does not want the answer.
         let _ = match command {
             Command::Routes(reply) => reply.send(Ok(routes())).is_ok(),
@@ -101,6 +139,9 @@ async fn control(mut commands: mpsc::Receiver<Command>) {
                 reply.send(Ok("# TYPE andon_store_up gauge\nandon_store_up 1\n".into())).is_ok()
             }
             Command::Forecast(asked, reply) => reply.send(forecast(&asked)).is_ok(),
+            Command::TestNotify(name, reply) => {
+                reply.send(Err(Refusal::UnknownReceiver { name, known: Vec::new() })).is_ok()
+            }
             Command::HandOver(_, reply) | Command::Ping(reply) => reply.send(Ok(())).is_ok(),
         };
     }
@@ -281,6 +322,7 @@ fn routes() -> Vec<RouteView> {
         drill: None,
         release: None,
         previous_stable: None,
+        mirror: None,
     };
     let mut held = canary("canary");
     held.effective = Weight::ZERO;
@@ -312,6 +354,7 @@ fn canary(name: &str) -> CanaryView {
             odds: 100.0,
             holds: true,
             signals: vec![SignalView { name: "errors".into(), odds: 1000.0 }],
+            outside: Vec::new(),
             compared_with: "stable".into(),
         },
         window: window(50, 2),

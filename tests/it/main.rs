@@ -7,6 +7,10 @@
 mod support;
 
 mod admin;
+mod admin_auth;
+mod admin_once;
+mod admin_session;
+mod admin_sockets;
 mod cli;
 mod demo;
 mod fake_admin;
@@ -69,9 +73,15 @@ mod limits;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod mirror;
+#[cfg(test)]
+mod notify;
+#[cfg(test)]
 mod openapi;
 #[cfg(all(test, feature = "otlp"))]
 mod otlp;
+#[cfg(test)]
+mod outside;
 #[cfg(test)]
 mod pooling;
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! What is counted: each request once, whatever became of it, in a form that Prometheus takes.
 
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::support::admin::ask;
 use crate::support::andon::split;
-use crate::support::{Andon, Manual, Server, Site, get, get_with, port, reply, wait};
+use crate::support::prometheus::Prometheus;
+use crate::support::{Andon, Manual, Server, Site, get, get_with, reply, wait};
 
 const TO_CANARY: &str = r#"overrides = [{ header = "x-canary", value = "always" }]"#;
 
@@ -99,10 +100,17 @@ fn what_belongs_to_no_route_is_no_variants_request() {
 #[test]
 fn promtool_finds_nothing_wrong() {
     let upstream = Server::named("stable");
-    let andon = Andon::between(upstream.address, upstream.address, "50%");
+    let others = format!(
+        "[[route.guard.outside]]\nname = \"orders\"\nhttp = \"http://{at}/\"\nat_least = 1\n\
+         [[notify]]\nname = \"ops\"\nurl = \"http://{at}/\"\nform = \"chat\"\n",
+        at = upstream.address
+    );
+    let andon = Andon::start(&split(upstream.address, upstream.address, "50%", &others));
     for _ in 0..10 {
         andon.exchange(get("/"));
     }
+    assert_eq!(andon.metric("andon_notifications_dropped_total", &[("receiver", "ops")]), 0.0);
+    assert_eq!(andon.metric("andon_outside_state", &[("state", "undecided")]), 1.0);
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -123,22 +131,8 @@ fn a_real_prometheus_scrapes_it() {
     for _ in 0..10 {
         andon.exchange(get("/"));
     }
-    let dir = tempfile::tempdir().unwrap();
-    let config = dir.path().join("prometheus.yml");
-    let scrape = "global: {scrape_interval: 1s}\nscrape_configs: [{job_name: andon, static_configs: [{targets: [\"ADMIN\"]}]}]\n";
-    std::fs::write(&config, scrape.replace("ADMIN", &andon.admin.to_string())).unwrap();
-    let address = port::free();
-    let prometheus = Command::new("prometheus")
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
-        .arg(format!("--web.listen-address={address}"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("prometheus is there: Debian's package prometheus has it");
-    let _prometheus = Killed(prometheus);
-    wait::until("prometheus listens", || std::net::TcpStream::connect(address).ok());
+    let prometheus = Prometheus::scraping(andon.admin);
+    let address = prometheus.address;
     let query = r"/api/v1/query?query=sum(andon_requests_total%7Broute%3D%22shop%22%2Ccode%3D%22200%22%7D)";
     let sum = wait::until("prometheus has the requests", || {
         let reply = ask(address, "GET", query, "");
@@ -147,14 +141,4 @@ fn a_real_prometheus_scrapes_it() {
     assert_eq!(sum, "10");
     let targets = ask(address, "GET", "/api/v1/targets", "").ok();
     assert_eq!(targets["data"]["activeTargets"][0]["lastError"], Value::from(""), "{targets}");
-}
-
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

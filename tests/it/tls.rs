@@ -341,7 +341,7 @@ fn check_loads_certificates_and_tells_what_is_wrong_with_its_place() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("error: listener \"public\": tls.certificates item 2: key"), "{told}");
-    assert!(told.contains("andon.toml:10:"), "{told}");
+    assert!(told.contains("andon.toml:11:"), "{told}");
     assert!(
         told.contains("error: upstream \"u\": tls.ca") && told.contains("gone.pem cannot be read"),
         "{told}"

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::Face;
+use super::super::caller::Caller;
 use super::super::problem::Problem;
 use super::answer_route;
 use super::input::{self, Name, quoted};
@@ -38,6 +39,7 @@ struct DrillBody {
 pub(super) async fn start(
     State(face): State<Face>,
     Name(route): Name,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
     let body: DrillBody = input::body(request).await?;
@@ -46,7 +48,7 @@ pub(super) async fn start(
     let span = body.span.as_str().and_then(parse_duration).filter(is_accepted);
     let span = span.ok_or_else(|| Problem::bad_value("for", &quoted(&body.span), SPAN_ACCEPTED))?;
     let canary = canary(body.canary)?;
-    let (by, why) = input::signature(body.why, body.by)?;
+    let (by, why) = input::signature(&caller, body.why, body.by)?;
     let started = face.handle.drill(StartDrill { route, canary, share, span, by, why }).await?;
     Ok(answer_route(&RouteJson::from(&started)))
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
@@ -17,6 +17,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use serde_json::error::Category;
 
+use super::super::caller::Caller;
 use super::super::problem::{Problem, excerpt};
 
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -27,8 +28,6 @@ const WHY_ACCEPTED: &str = "the reason in one line of 1 to 1000 visible characte
 const BY_ACCEPTED: &str =
     "who asks in one line of 1 to 128 visible characters, and not as the immune system, the file or a plan";
 
-/// Who asks, where the request does not say it.
-const BY_DEFAULT: &str = "local";
 /// The signatures of what is not a person.
 const BY_RESERVED: [&str; 3] = ["immune system", "file", "plan"];
 
@@ -69,22 +68,26 @@ impl Signed {
     }
 
     /// Who asks, and why.
-    pub(super) fn checked(self) -> Result<(Arc<str>, Arc<str>), Problem> {
-        signature(self.why, self.by)
+    pub(super) fn checked(self, caller: &Caller) -> Result<(Arc<str>, Arc<str>), Problem> {
+        signature(caller, self.why, self.by)
     }
 }
 
-/// Who asks, and why.
-pub(super) fn signature(why: Option<Value>, by: Option<Value>) -> Result<(Arc<str>, Arc<str>), Problem> {
+/// Who asks, and why. What the request says of who asks stands beside whose name was proved.
+pub(super) fn signature(
+    caller: &Caller,
+    why: Option<Value>,
+    by: Option<Value>,
+) -> Result<(Arc<str>, Arc<str>), Problem> {
     let why = line("why", why.unwrap_or_default(), WHY_CHARS_MAX, WHY_ACCEPTED)?;
     let by = match by {
-        None | Some(Value::Null) => Arc::from(BY_DEFAULT),
-        Some(by) => line("by", by, BY_CHARS_MAX, BY_ACCEPTED)?,
+        None | Some(Value::Null) => None,
+        Some(by) => Some(line("by", by, BY_CHARS_MAX, BY_ACCEPTED)?),
     };
-    if BY_RESERVED.iter().any(|reserved| by.eq_ignore_ascii_case(reserved)) {
+    if let Some(by) = by.iter().find(|by| BY_RESERVED.iter().any(|one| by.eq_ignore_ascii_case(one))) {
         return Err(Problem::bad_value("by", &format!("{by:?}"), BY_ACCEPTED));
     }
-    Ok((by, why))
+    Ok((caller.signs(by), why))
 }
 
 fn line(field: &str, found: Value, chars_max: usize, accepted: &str) -> Result<Arc<str>, Problem> {
@@ -116,13 +119,13 @@ pub(super) fn unknown_parameter(found: &str, accepted: &str) -> Problem {
 /// The body, which must be there.
 pub(super) async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     must_be_json(request.headers())?;
-    parse(&bytes(request).await?)
+    parse(&bytes(request.into_body()).await?)
 }
 
 /// The body, or `None` where it is empty.
 pub(super) async fn body_if_any<T: DeserializeOwned>(request: Request) -> Result<Option<T>, Problem> {
     let typed = must_be_json(request.headers());
-    let bytes = bytes(request).await?;
+    let bytes = bytes(request.into_body()).await?;
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -143,8 +146,9 @@ fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
     }))
 }
 
-async fn bytes(request: Request) -> Result<Bytes, Problem> {
-    let body = Limited::new(request.into_body(), BODY_BYTES_MAX);
+/// At most [`BODY_BYTES_MAX`], and within [`BODY_TIMEOUT`].
+pub(in crate::admin) async fn bytes(body: Body) -> Result<Bytes, Problem> {
+    let body = Limited::new(body, BODY_BYTES_MAX);
     let read = tokio::time::timeout(BODY_TIMEOUT, body.collect()).await;
     match read.map_err(|_| Problem::body_stalled(BODY_TIMEOUT))? {
         Ok(body) => Ok(body.to_bytes()),

@@ -8,6 +8,9 @@
 mod decision;
 mod drill;
 mod forecast;
+mod mirror;
+mod notify;
+mod outside;
 mod release;
 
 use jiff::Timestamp;
@@ -28,6 +31,9 @@ use crate::store::record::Cord;
 
 pub use decision::{DecisionJson, DecisionsJson};
 pub use drill::DrillJson;
+pub use mirror::MirrorJson;
+pub use notify::ToldJson;
+pub use outside::OutsideJson;
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RoutesJson {
@@ -55,6 +61,8 @@ pub struct RouteJson {
     /// The upstream to roll back to.
     #[serde(default)]
     pub previous_stable: Option<String>,
+    #[serde(default)]
+    pub mirror: Option<MirrorJson>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -139,6 +147,9 @@ pub struct VerdictJson {
     /// What each family of signals would say alone.
     #[serde(default)]
     pub signals: Vec<SignalJson>,
+    /// Numbers that others know.
+    #[serde(default)]
+    pub outside: Vec<OutsideJson>,
     #[serde(default)]
     pub compared_with: String,
 }
@@ -197,6 +208,7 @@ impl From<&RouteView> for RouteJson {
             drill: view.drill.as_ref().map(DrillJson::from),
             release: view.release.as_ref().map(ReleaseJson::from),
             previous_stable: view.previous_stable.as_ref().map(ToString::to_string),
+            mirror: view.mirror.as_ref().map(MirrorJson::from),
         }
     }
 }
@@ -291,6 +303,7 @@ impl From<&VerdictView> for VerdictJson {
             odds_log10: finite(view.odds.log10()),
             holds: view.holds,
             signals: view.signals.iter().map(SignalJson::from).collect(),
+            outside: view.outside.iter().map(OutsideJson::from).collect(),
             compared_with: view.compared_with.to_string(),
         }
     }

@@ -7,12 +7,14 @@ pub mod drift;
 mod drill;
 mod events;
 mod forecast;
-mod input;
+pub(super) mod input;
 pub mod json;
+mod notify;
 mod precondition;
 pub mod record_json;
 mod releases;
 mod routes;
+pub(super) mod session;
 pub mod upstreams;
 mod weight;
 mod what_if;
@@ -29,6 +31,7 @@ use super::Face;
 
 pub(super) fn router() -> Router<Face> {
     Router::new()
+        .route("/session", get(session::whose).post(session::begin).delete(session::end))
         .route("/routes", get(routes::list))
         .route("/routes/{route}", get(routes::one))
         .route("/routes/{route}/weight", put(weight::set))
@@ -51,6 +54,7 @@ pub(super) fn router() -> Router<Face> {
         .route("/what-if", post(what_if::ask))
         .route("/drift", get(drift::show))
         .route("/config", get(config::show))
+        .route("/notify/{name}/test", post(notify::test))
         .route("/config/reload", post(config::reload))
         .route("/openapi.json", get(openapi))
 }

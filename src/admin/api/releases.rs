@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::Face;
+use super::super::caller::Caller;
 use super::super::problem::Problem;
 use super::input::{self, Name, Signed, quoted};
 use super::json::{ReleaseJson, ReleasesJson, RouteJson};
@@ -37,6 +38,7 @@ struct StartBody {
 pub(super) async fn start(
     State(face): State<Face>,
     Name(route): Name,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
     let condition = IfMatch::read(request.headers())?;
@@ -57,7 +59,7 @@ pub(super) async fn start(
         }
     };
     let name = canary(name)?;
-    let (by, why) = input::signature(why, by)?;
+    let (by, why) = input::signature(&caller, why, by)?;
     let if_revision = expected(&face, &route, condition).await?;
     let request = StartRelease { route, plan, name, upstream, if_revision, by, why };
     let started = RouteJson::from(&face.handle.start_release(request).await?);
@@ -98,6 +100,7 @@ async fn all(face: &Face, route: &Arc<str>) -> Result<Vec<ReleaseJson>, Problem>
 pub(super) async fn steer(
     State(face): State<Face>,
     Path((route, id, verb)): Path<(String, String, String)>,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
     let verbs = [
@@ -112,7 +115,7 @@ pub(super) async fn steer(
         Problem::not_found("a release takes hold, resume, approve, promote and abort".to_owned())
     })?;
     let condition = IfMatch::read(request.headers())?;
-    let (by, why) = input::body::<Signed>(request).await?.checked()?;
+    let (by, why) = input::body::<Signed>(request).await?.checked(&caller)?;
     let route: Arc<str> = route.into();
     let if_revision = expected(&face, &route, condition).await?;
     let id = (id != "current").then(|| id.into());
@@ -123,10 +126,11 @@ pub(super) async fn steer(
 pub(super) async fn roll_back(
     State(face): State<Face>,
     Name(route): Name,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
     let condition = IfMatch::read(request.headers())?;
-    let (by, why) = input::body::<Signed>(request).await?.checked()?;
+    let (by, why) = input::body::<Signed>(request).await?.checked(&caller)?;
     let if_revision = expected(&face, &route, condition).await?;
     let request = RollBack { route, if_revision, by, why };
     Ok(answer_route(&RouteJson::from(&face.handle.roll_back(request).await?)))

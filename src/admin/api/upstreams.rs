@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::Face;
+use super::super::caller::Caller;
 use super::super::problem::Problem;
 use super::answer;
 use super::input::{self, Name, Signed, quoted};
@@ -94,6 +95,7 @@ pub(super) async fn one(State(face): State<Face>, Name(name): Name) -> Result<Re
 pub(super) async fn set(
     State(face): State<Face>,
     Name(upstream): Name,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
     let condition = IfMatch::read(request.headers())?;
@@ -105,7 +107,7 @@ pub(super) async fn set(
         let count = problems.list.len() + problems.more;
         Problem::bad_endpoints(problems.drawn(Color::Plain), count)
     })?;
-    let (by, why) = input::signature(body.why, body.by)?;
+    let (by, why) = input::signature(&caller, body.why, body.by)?;
     let if_revision = expected(&face, &upstream, condition).await?;
     let wanted = SetUpstream { upstream, endpoints: Some(endpoints), if_revision, by, why };
     Ok(answer_upstream(&face.handle.set_upstream(wanted).await?))
@@ -115,12 +117,13 @@ pub(super) async fn set(
 pub(super) async fn reset(
     State(face): State<Face>,
     Name(upstream): Name,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
     let condition = IfMatch::read(request.headers())?;
     let in_query = Signed::from_query(request.uri())?;
     let signed = input::body_if_any::<Signed>(request).await?.unwrap_or(in_query);
-    let (by, why) = signed.checked()?;
+    let (by, why) = signed.checked(&caller)?;
     let if_revision = expected(&face, &upstream, condition).await?;
     let wanted = SetUpstream { upstream, endpoints: None, if_revision, by, why };
     Ok(answer_upstream(&face.handle.set_upstream(wanted).await?))

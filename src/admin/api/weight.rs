@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::Face;
+use super::super::caller::Caller;
 use super::super::problem::Problem;
 use super::answer_route;
 use super::input::{self, Name, quoted};
@@ -33,6 +34,7 @@ struct WeightBody {
 pub(super) async fn set(
     State(face): State<Face>,
     Name(route): Name,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
     let condition = IfMatch::read(request.headers())?;
@@ -43,7 +45,7 @@ pub(super) async fn set(
         .and_then(Weight::parse)
         .ok_or_else(|| Problem::bad_value("weight", &quoted(&body.weight), WEIGHT_ACCEPTED))?;
     let canary = canary(body.canary)?;
-    let (by, why) = input::signature(body.why, body.by)?;
+    let (by, why) = input::signature(&caller, body.why, body.by)?;
     let if_revision = expected(&face, &route, condition).await?;
     let changed = face.handle.set_weight(SetWeight { route, canary, weight, if_revision, by, why }).await?;
     Ok(answer_route(&RouteJson::from(&changed)))

@@ -8,13 +8,35 @@ use super::super::api::config::ConfigJson;
 use super::super::api::drift::DriftJson;
 use super::super::api::json::{
     DecisionJson, DecisionsJson, ForecastJson, ReleaseJson, ReleasesJson, ReloadJson, RouteJson, RoutesJson,
+    ToldJson,
 };
 use super::super::api::record_json::{CheckedJson, EvidenceJson, HeadJson, WhatIfJson};
+use super::super::api::session::SessionJson;
 use super::super::api::upstreams::{UpstreamJson, UpstreamsJson};
-use super::{Body, Operation, Shape, requests};
+use super::{Body, NO_BODY, Operation, Shape, requests};
 
 pub(super) fn all() -> Vec<Operation> {
-    [of_routes(), of_releases(), of_upstreams(), of_record(), of_process()].into_iter().flatten().collect()
+    [of_sessions(), of_routes(), of_releases(), of_upstreams(), of_record(), of_process()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn of_sessions() -> Vec<Operation> {
+    vec![
+        get("/session", "Who you are, and what you may", shape::<SessionJson>),
+        Operation {
+            answer: shape::<SessionJson>,
+            ..change("post", "/session", "Log in: the answer sets a cookie", requests::login())
+        },
+        Operation {
+            method: "delete",
+            status: 204,
+            media: NO_BODY,
+            problems: &[409, 413, 422, 503],
+            ..get("/session", "Log out", any)
+        },
+    ]
 }
 
 fn of_routes() -> Vec<Operation> {
@@ -50,7 +72,7 @@ fn of_routes() -> Vec<Operation> {
         },
         Operation {
             method: "delete",
-            problems: &[404, 409, 422, 503],
+            problems: &[404, 409, 413, 422, 503],
             ..get("/routes/{route}/drill", "End the drill", shape::<RouteJson>)
         },
         Operation {
@@ -162,8 +184,13 @@ fn of_process() -> Vec<Operation> {
         },
         Operation {
             method: "post",
-            problems: &[503],
+            problems: &[409, 413, 422, 503],
             ..get("/config/reload", "Read the configuration file again", shape::<ReloadJson>)
+        },
+        Operation {
+            method: "post",
+            problems: &[404, 409, 413, 422, 503],
+            ..get("/notify/{name}/test", "A test message to a receiver of notices", shape::<ToldJson>)
         },
         get("/openapi.json", "This document", any),
     ]

@@ -32,6 +32,10 @@ pub(super) fn signed() -> Value {
     object(&["why"], json!({ "why": why(), "by": by() }))
 }
 
+pub(super) fn login() -> Value {
+    object(&["token"], json!({ "token": { "type": "string", "description": "Of `andon token new`" } }))
+}
+
 pub(super) fn weight() -> Value {
     object(&["weight", "why"], json!({ "weight": share(), "canary": canary(), "why": why(), "by": by() }))
 }
@@ -160,6 +164,7 @@ pub(super) fn meaning(status: u16) -> &'static str {
         413 => "The body is too large",
         415 => "The body is not application/json",
         422 => "A value cannot be accepted",
+        429 => "Too many wrong tokens from this address",
         431 => "The head is too large",
         _ => "The store does not answer, or Andon is shutting down",
     }

@@ -8,6 +8,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -22,6 +23,8 @@ const PACKET_BYTES_MAX: usize = 1_024;
 pub(super) enum Message {
     /// Old to new, with the socket.
     Socket { name: String, configured: SocketAddr, admin: bool },
+    /// Old to new, with the Unix socket of the admin listener.
+    Unix { path: PathBuf },
     /// Old to new: there are no more sockets.
     AllSockets,
     /// New to old: the sockets of this listener will be accepted from.
@@ -43,6 +46,7 @@ impl Message {
         match self {
             Self::Socket { name, configured, admin: false } => format!("socket {configured} {name}"),
             Self::Socket { name, configured, admin: true } => format!("admin {configured} {name}"),
+            Self::Unix { path } => format!("unix {}", path.display()),
             Self::AllSockets => "all-sockets".to_owned(),
             Self::Kept(name) => format!("kept {name}"),
             Self::MayOpenStore => "may-open-store".to_owned(),
@@ -62,6 +66,7 @@ impl Message {
             "serve" => Self::Serve,
             "serving" => Self::Serving,
             _ => match text.split_once(' ')? {
+                ("unix", path) => Self::Unix { path: path.into() },
                 ("kept", name) => Self::Kept(name.to_owned()),
                 (kind @ ("socket" | "admin"), rest) => {
                     let (configured, name) = rest.split_once(' ')?;
@@ -145,6 +150,7 @@ mod tests {
         for message in [
             Message::Socket { name: "a b".into(), configured, admin: true },
             Message::Socket { name: "a".into(), configured, admin: false },
+            Message::Unix { path: "/run/a b.sock".into() },
             Message::AllSockets,
             Message::Kept("a".into()),
             Message::MayOpenStore,

@@ -148,6 +148,9 @@ async fn converse(running: &Running, link: &Link, pid: u32) -> Result<(), Upgrad
             link.say(&message, Some(socket.as_fd())).await?;
         }
     }
+    if let Some((path, socket)) = &running.unix {
+        link.say(&Message::Unix { path: path.clone() }, Some(socket.as_fd())).await?;
+    }
     link.say(&Message::AllSockets, None).await?;
     let mut kept = Vec::new();
     loop {

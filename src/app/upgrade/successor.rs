@@ -5,11 +5,12 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
-use super::super::sockets::{Giver, Passed};
+use super::super::sockets::{Giver, Passed, PassedUnix};
 use super::channel::{self, Message};
 
 /// The old process answers at once, but for the store, which it may have to write to first.
@@ -30,11 +31,12 @@ impl Predecessor {
         Ok(Self { channel })
     }
 
-    pub(in crate::app) fn sockets(&self) -> io::Result<Vec<Passed>> {
-        let mut passed = Vec::new();
+    pub(in crate::app) fn sockets(&self) -> io::Result<(Vec<Passed>, Option<PassedUnix>)> {
+        let (mut passed, mut unix) = (Vec::new(), None);
         loop {
             match channel::receive(&self.channel)? {
-                (Message::AllSockets, None) => return Ok(passed),
+                (Message::AllSockets, None) => return Ok((passed, unix)),
+                (Message::Unix { path }, Some(socket)) => unix = Some((path, UnixListener::from(socket))),
                 (Message::Socket { name, configured, admin }, Some(socket)) => passed.push(Passed {
                     name,
                     socket: TcpListener::from(socket),

@@ -55,9 +55,10 @@ fn andon_toml_loads_and_what_it_comments_out_is_the_default() {
     uncommented.workers = as_it_stands.workers;
     assert_eq!(uncommented, as_it_stands);
     let written = &as_it_stands.routes[0].guard;
-    assert_eq!((written.failures.len(), written.events.len()), (3, 3));
-    let default =
-        Guard { failures: written.failures.clone(), events: written.events.clone(), ..Guard::default() };
+    assert_eq!((written.failures.len(), written.events.len(), written.outside.len()), (3, 3, 4));
+    let (failures, events, outside) =
+        (written.failures.clone(), written.events.clone(), written.outside.clone());
+    let default = Guard { failures, events, outside, ..Guard::default() };
     let judge = Judge { events: written.judge.events.clone(), ..Judge::default() };
     assert_eq!(*written, Guard { judge, ..default });
 }

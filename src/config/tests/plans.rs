@@ -25,6 +25,17 @@ fn a_plan_is_steps_that_rise() {
 }
 
 #[test]
+fn a_plan_may_begin_with_copies() {
+    let plan = plan_of("steps = [{ mirror = \"10%\", hold = \"10m\" }, { to = \"1%\", hold = \"10m\" }]");
+    assert_eq!((plan.steps[0].mirror, plan.steps[0].to), (Weight::from_ppm(100_000), Weight::ZERO));
+    assert_eq!((plan.steps[1].mirror, plan.steps[1].to), (None, Weight::from_ppm(10_000).unwrap()));
+    let stored = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&stored).unwrap(), plan);
+    let older = stored.replace("\"mirror\":\"10%\",", "");
+    assert_eq!(serde_json::from_str::<Plan>(&older).unwrap().steps[0].mirror, None);
+}
+
+#[test]
 fn what_is_no_plan_is_refused_with_what_is_accepted() {
     for (text, found) in [
         ("", "steps is missing"),
@@ -38,6 +49,19 @@ fn what_is_no_plan_is_refused_with_what_is_accepted() {
         ("steps = [{ to = \"100%\", until = \"proof\" }]", "nothing is left to compare with"),
         ("steps = [{ to = \"5%\", otherwise = \"die\" }]", "write \"hold\" or \"abort\" or \"go-on\""),
         ("steps = [{ to = \"5%\", wait = \"1m\" }]", "wait"),
+        ("steps = [{ mirror = \"5%\", hold = \"1m\" }]", "copies alone bring it to nobody"),
+        ("steps = [{ mirror = \"5%\" }, { to = \"5%\" }]", "hold is missing"),
+        ("steps = [{ mirror = \"0%\", hold = \"1m\" }, { to = \"5%\" }]", "nothing is copied"),
+        ("steps = [{ mirror = \"5%\", to = \"1%\", hold = \"1m\" }, { to = \"5%\" }]", "write two steps"),
+        ("steps = [{ to = \"5%\" }, { mirror = \"5%\", hold = \"1m\" }]", "behind a step with a weight"),
+        (
+            "steps = [{ mirror = \"5%\", hold = \"1m\", ramp = \"1m\" }, { to = \"5%\" }]",
+            "copies are at once",
+        ),
+        (
+            "steps = [{ mirror = \"5%\", hold = \"1m\", until = \"proof\" }, { to = \"5%\" }]",
+            "are no evidence",
+        ),
         ("steps = [{ to = \"5%\" }]\npromote = \"never\"", "write \"auto\" or \"manual\""),
         ("steps = [{ to = \"5%\" }]\nhours = [\"Mon-Fri\"]", "write days and hours"),
         ("steps = [{ to = \"5%\" }]\ntime_zone = \"Europe/Nowhere\"", "not a time zone"),

@@ -184,7 +184,7 @@ fn canaries_are_named_after_their_upstream_unless_alone() {
     check_route(
         &format!("{web}name = \"stable\"\n"),
         &[
-            "6:8: route \"r\": canary.name is \"stable\"; choose another name: stable is what the canary is compared with",
+            "6:8: route \"r\": canary.name is \"stable\"; choose another name: stable is what the canary is compared with, mirror is who gets copies",
         ],
     );
     check_route(

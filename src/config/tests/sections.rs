@@ -185,7 +185,7 @@ fn networks_may_be_lone_addresses() {
 }
 
 #[test]
-fn the_admin_listener_stays_on_loopback() {
+fn the_admin_listener_stays_on_loopback_while_it_names_nobody() {
     for good in ["127.0.0.1:0", "127.0.0.2:1", "[::1]:2636", "[::ffff:127.0.0.1]:1"] {
         let config = config_of(&format!("[admin]\nlisten = \"{good}\"\n"));
         assert_eq!(config.admin.listen.to_string(), good);
@@ -194,7 +194,7 @@ fn the_admin_listener_stays_on_loopback() {
         check(
             &format!("[admin]\nlisten = \"{bad}\"\n"),
             &[&format!(
-                "2:10: admin.listen is \"{bad}\"; write \"127.0.0.1:2636\": there are no tokens yet, so anyone who reaches it could move weights"
+                "2:10: admin.listen is \"{bad}\"; write \"127.0.0.1:2636\", or say who may: `andon token new --name ann --role admin` makes a token and prints its [[admin.token]]; without any, everybody who reaches this address could move weights"
             )],
         );
     }

@@ -13,6 +13,7 @@ use crate::control::view::RouteView;
 fn step(to: &str, hold_s: u64) -> PlanStep {
     PlanStep {
         to: weight(to),
+        mirror: None,
         ramp: Duration::ZERO,
         hold: Duration::from_secs(hold_s),
         proof: false,

@@ -123,9 +123,12 @@ fn a_second_pull_keeps_the_first_cord() {
 #[test]
 fn a_reset_lifts_the_cord_and_the_ceiling_and_leaves_the_aim() {
     let off = backed_off(&state(vec![canary("canary", "5%")])).state;
-    assert_eq!(off.shares(), [Share { effective: Weight::ZERO, open: false, drill: None }]);
+    assert_eq!(off.shares(), [Share { effective: Weight::ZERO, open: false, drill: None, mirror: None }]);
     let step = off.reset_cord(&"carol".into(), &"fixed".into(), stamp()).unwrap();
-    assert_eq!(step.state.shares(), [Share { effective: weight("5%"), open: true, drill: None }]);
+    assert_eq!(
+        step.state.shares(),
+        [Share { effective: weight("5%"), open: true, drill: None, mirror: None }]
+    );
     assert_eq!(step.decision.unwrap().after, weight("5%"));
     let refusal = step.state.reset_cord(&"carol".into(), &"fixed".into(), stamp()).unwrap_err();
     assert_eq!(refusal, Refusal::CordNotPulled { route: "shop".into() });

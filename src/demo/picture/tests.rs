@@ -76,6 +76,7 @@ fn bad_canary() -> Scene {
             drill: None,
             release: None,
             previous_stable: None,
+            mirror: None,
         },
         users: Totals { stable: tally(6_200, 0), canary: tally(1_090, 298), nobody: Tally::default() },
         steps,
@@ -109,7 +110,8 @@ fn columns(line: &str) -> usize {
 
 fn verdict(kind: VerdictKind, reason: &str, odds: f64) -> VerdictView {
     let reason = reason.to_owned();
-    VerdictView { kind, reason, odds, holds: false, signals: Vec::new(), compared_with: "stable".into() }
+    let (signals, outside) = Default::default();
+    VerdictView { kind, reason, odds, holds: false, signals, outside, compared_with: "stable".into() }
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn good() -> Summary {
         drill: None,
         release: None,
         previous_stable: None,
+        mirror: None,
     };
     Summary {
         ending: Ending::Told,

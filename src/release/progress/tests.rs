@@ -14,6 +14,7 @@ fn weight(text: &str) -> Weight {
 fn step(to: &str) -> PlanStep {
     PlanStep {
         to: weight(to),
+        mirror: None,
         ramp: Duration::ZERO,
         hold: Duration::ZERO,
         proof: false,
@@ -114,6 +115,24 @@ fn steps_follow_each_other_and_the_last_makes_it_stable() {
     assert_eq!(play.pass(1).moves(), ["raising", "10%", "raising", "100%", "holding"]);
     assert_eq!(play.pass(5 * MIN_MS).moves(), ["promoting", "promoted"]);
     assert_eq!(play.pass(MIN_MS).moves(), [""; 0]);
+}
+
+#[test]
+fn copies_come_before_users_and_not_in_closed_hours() {
+    let copies = PlanStep { mirror: Some(weight("10%")), ..holding("0%", 10) };
+    let mut play = Play::new(vec![copies, step("100%")]);
+    play.facts.closed = Some("closed".to_owned());
+    assert_eq!((play.moves(), play.release.mirror()), (vec![], None));
+    play.facts.closed = None;
+    assert_eq!(play.moves(), ["holding"]);
+    assert_eq!((play.release.mirror(), play.facts.aim), (Some(weight("10%")), Weight::ZERO));
+    assert_eq!(play.waits_for(), "mirrors 10% for 10 min");
+    play.facts.unseen = true;
+    assert_eq!(play.pass(10 * MIN_MS).moves(), [""; 0]);
+    assert_eq!(play.waits_for(), "goes on when a request was copied");
+    play.facts.unseen = false;
+    assert_eq!(play.moves(), ["raising", "100%", "promoting", "promoted"]);
+    assert_eq!(play.release.mirror(), None);
 }
 
 #[test]

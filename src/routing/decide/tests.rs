@@ -9,7 +9,7 @@ use crate::config::{Matcher, Override, OverrideTo, Route, Service, StickyKey, Tr
 use crate::routing::testing::{Request, open, route, snapshot, split_route};
 use crate::routing::{Share, Snapshot, Usable};
 
-const CLOSED: Share = Share { effective: Weight::ZERO, open: false, drill: None };
+const CLOSED: Share = Share { effective: Weight::ZERO, open: false, drill: None, mirror: None };
 
 fn get() -> Request {
     Request::get("shop.example", "/")

@@ -8,6 +8,7 @@ use crate::release::{Held, Phase, Release};
 fn release(id: &str, step: usize) -> Release {
     let step_of = |to: u32| PlanStep {
         to: ppm(to),
+        mirror: None,
         ramp: Duration::ZERO,
         hold: Duration::from_secs(600),
         proof: true,

@@ -25,6 +25,8 @@ pub(crate) struct Site {
     pub(crate) workers: usize,
     /// More keys of the listener.
     pub(crate) listener: String,
+    /// More keys of the admin listener.
+    pub(crate) admin: String,
 }
 
 impl Site {
@@ -40,6 +42,7 @@ impl Site {
             address: "127.0.0.1:0".to_owned(),
             workers: 1,
             listener: listener.into(),
+            admin: String::new(),
         };
         site.write(body);
         site
@@ -47,9 +50,9 @@ impl Site {
 
     /// Writes the file anew. It appears at once and whole.
     pub(crate) fn write(&self, body: &str) {
-        let Self { address, workers, listener, .. } = self;
+        let Self { address, workers, listener, admin, .. } = self;
         let text = format!(
-            "[workers]\ncount = {workers}\n[admin]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"andon.db\"\n\
+            "[workers]\ncount = {workers}\n[admin]\nlisten = \"127.0.0.1:0\"\n{admin}\n[store]\npath = \"andon.db\"\n\
              [[listener]]\nname = \"public\"\naddress = \"{address}\"\n{listener}\n{body}"
         );
         let draft = self.dir.path().join("draft");
@@ -106,7 +109,15 @@ impl Site {
     }
 
     #[track_caller]
-    pub(crate) fn start_command(&self, mut command: Command) -> Andon {
+    pub(crate) fn start_command(&self, command: Command) -> Andon {
+        let andon = self.start_unasked(command);
+        wait::until("andon is ready", || (andon.ask("GET", "/readyz", "").status == 200).then_some(()));
+        andon
+    }
+
+    /// For an admin listener that is not asked in cleartext. Who connects waits until it answers.
+    #[track_caller]
+    pub(crate) fn start_unasked(&self, mut command: Command) -> Andon {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary is built");
         let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let (sender, lines) = channel();
@@ -125,7 +136,6 @@ impl Site {
         };
         andon.address = andon.log.address("listener");
         andon.admin = andon.log.address("admin");
-        wait::until("andon is ready", || (andon.ask("GET", "/readyz", "").status == 200).then_some(()));
         andon
     }
 

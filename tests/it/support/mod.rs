@@ -9,6 +9,7 @@ pub(crate) mod load;
 pub(crate) mod message;
 pub(crate) mod name_server;
 pub(crate) mod port;
+pub(crate) mod prometheus;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod wait;

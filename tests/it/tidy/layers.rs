@@ -16,9 +16,9 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("store", &["config", "metrics", "release"]),
     ("upstream", &["config", "metrics", "routing", "tls"]),
     ("proxy", &["config", "metrics", "routing", "tls", "upstream"]),
-    ("notify", &["config", "store::record"]),
+    ("notify", &["config", "metrics", "store::record", "tls"]),
     ("control", &["config", "immune", "metrics", "notify", "release", "routing", "store", "tls", "upstream"]),
-    ("admin", &["config", "control", "metrics", "store::record"]),
+    ("admin", &["config", "control", "metrics", "store::record", "tls"]),
 ];
 
 /// They wire the others together, so they may name any.

@@ -46,6 +46,9 @@ pub struct ReleaseJson {
 pub struct PlanStepJson {
     pub to: String,
     pub to_ppm: u32,
+    /// Of stable's requests, so many are copied to the canary; nobody is on it then.
+    #[serde(default)]
+    pub mirror: Option<String>,
     pub ramp_seconds: f64,
     pub hold_seconds: f64,
     pub proof: bool,
@@ -105,6 +108,7 @@ fn steps(release: &Release) -> Vec<PlanStepJson> {
         PlanStepJson {
             to,
             to_ppm,
+            mirror: step.mirror.map(|share| share.to_string()),
             ramp_seconds: step.ramp.as_secs_f64(),
             hold_seconds: step.hold.as_secs_f64(),
             proof: step.proof,
