@@ -9,7 +9,7 @@ use super::client::segment;
 use super::format::clean;
 use super::remote::{Output, Remote, name};
 use super::{Exit, Failure, output};
-use crate::admin::json::{ForecastJson, HarmJson, SpreadJson, WeightNeededJson};
+use crate::admin::json::{ForecastJson, HarmJson, SpreadJson, figure, share, would_do};
 use crate::config::units::{WEIGHT_ACCEPTED, duration_text, parse_duration, parse_percent};
 use crate::config::{Judge, Weight};
 use crate::control::forecasts::{Setting, WITHIN, What};
@@ -162,30 +162,6 @@ fn between(spread: &SpreadJson, each: f64) -> String {
     }
 }
 
-fn would_do(needed: &WeightNeededJson, of: &str) -> String {
-    match &needed.weight {
-        Some(weight) => format!("{weight}{of} would do"),
-        None => "no share of the traffic would do".to_owned(),
-    }
-}
-
-fn share(ratio: f64) -> String {
-    format!("{}%", figure(ratio * 100.0))
-}
-
-/// About three figures, without what says nothing.
-fn figure(number: f64) -> String {
-    let decimals = match number.abs() {
-        ..0.1 => 4,
-        ..1.0 => 3,
-        ..10.0 => 2,
-        ..100.0 => 1,
-        _ => 0,
-    };
-    let text = format!("{number:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
 /// A line for whoever has just raised a weight, if a grossly bad canary would go unseen. `None` also where that cannot be
 /// told soon.
 pub(super) fn blind_spot(remote: &Remote, route: &str, canary: &str, weight: Weight) -> Option<String> {
@@ -197,17 +173,7 @@ pub(super) fn blind_spot(remote: &Remote, route: &str, canary: &str, weight: Wei
     );
     let reply = remote.admin.get_within(NOTE_WAIT_MAX, &path).ok()?;
     let forecast: ForecastJson = remote.read(&reply).ok()?;
-    if let Some(why) = &forecast.undecided {
-        return Some(format!("note: {}\n", clean(why)));
-    }
-    let blind = forecast.blind_spot.as_ref()?;
-    Some(format!(
-        "note: at {weight} of {} req/s a canary that fails {} would not be seen within {}; {}\n",
-        figure(forecast.requests_per_second),
-        share(blind.worse_ratio),
-        clean(&forecast.within),
-        would_do(blind, "")
-    ))
+    forecast.blind_spot_sentence().map(|sentence| format!("note: {}\n", clean(&sentence)))
 }
 
 fn rps(text: &str) -> Result<f64, String> {
@@ -238,17 +204,6 @@ fn within(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn figures_are_as_long_as_they_are_useful() {
-        for (number, shown) in
-            [(0.0, "0"), (0.0002, "0.0002"), (0.28, "0.28"), (5.0, "5"), (23.46, "23.5"), (1_000.0, "1000")]
-        {
-            assert_eq!(figure(number), shown);
-        }
-        assert_eq!(share(0.001), "0.1%");
-        assert_eq!(share(0.05), "5%");
-    }
 
     #[test]
     fn what_lies_beyond_the_time_looked_at_is_said_to() {

@@ -25,8 +25,10 @@ mod release;
 mod reload;
 mod remote;
 mod run;
+mod schema;
 mod status;
 mod token;
+mod top;
 mod upstream;
 mod weight;
 mod what_if;
@@ -97,6 +99,8 @@ enum Verb {
     Demo(demo::Args),
     /// Show weights, traffic and verdicts
     Status(status::Args),
+    /// The same, live, with trouble first
+    Top(top::Args),
     /// Set the share of a route that a canary should get
     Weight(weight::Args),
     /// How soon a bad canary would be seen, and at what cost
@@ -123,6 +127,8 @@ enum Verb {
     Reload(reload::Args),
     /// Turn canaries of ingress-nginx and Flagger into a configuration file
     Import(import::Args),
+    /// Print the configuration file as JSON Schema
+    Schema,
     /// Print the admin API as an OpenAPI document
     Openapi,
     /// Print what a shell completes commands by
@@ -144,6 +150,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Demo(args) => return demo::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Status(args) => status::run(&args),
+        Verb::Top(args) => top::run(&args),
         Verb::Weight(args) => weight::run(&args),
         Verb::Forecast(args) => forecast::run(&args),
         Verb::Release(args) => release::run(&args),
@@ -157,6 +164,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Notify(args) => notify::run(&args),
         Verb::Reload(args) => reload::run(&args),
         Verb::Import(args) => import::run(&args),
+        Verb::Schema => schema::run(),
         Verb::Openapi => openapi::run(),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),

@@ -3,16 +3,15 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal, stderr};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
 
 use super::client::segment;
 use super::format::{ago, clean};
 use super::remote::{Output, Remote, Signature, name};
-use super::{Exit, Failure, forecast, output};
+use super::{Exit, Failure, output};
 use crate::admin::json::{ReleaseJson, ReleasesJson, RouteJson};
-use crate::config::Weight;
 use crate::config::units::parse_duration;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -56,6 +55,9 @@ struct StartArgs {
     /// The upstream that plays the canary from now on
     #[arg(long, value_name = "UPSTREAM", value_parser = name())]
     canary: Option<String>,
+    /// Its endpoints from now on, such as 127.0.0.1:9003,127.0.0.1:9004, if nobody is on it yet
+    #[arg(long, value_name = "ENDPOINTS", value_delimiter = ',', value_parser = name())]
+    endpoints: Vec<String>,
     /// Which canary, where the route has several
     #[arg(long, value_name = "NAME", value_parser = name())]
     variant: Option<String>,
@@ -131,6 +133,9 @@ fn start(args: &StartArgs) -> Result<Exit, Failure> {
             body.insert(key.to_owned(), value.as_str().into());
         }
     }
+    if !args.endpoints.is_empty() {
+        body.insert("endpoints".to_owned(), args.endpoints.as_slice().into());
+    }
     let reply = remote.admin.send(Method::POST, &releases(&args.route), body)?;
     let release: ReleaseJson = remote.read(&reply)?;
     if remote.output == Output::Text {
@@ -140,7 +145,9 @@ fn start(args: &StartArgs) -> Result<Exit, Failure> {
             release.id,
             line(&release)
         ))?;
-        output::complain(&blind_spots(args, &release));
+        for warning in &release.warnings {
+            output::complain(&format!("note: {}\n", clean(warning)));
+        }
     } else if !args.wait {
         output::print_bytes(&reply.body)?;
     }
@@ -148,16 +155,6 @@ fn start(args: &StartArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     wait(remote, &args.route, Some(&release.id), args.timeout)
-}
-
-/// Steps at which a canary that fails one request in twenty would go unseen.
-fn blind_spots(args: &StartArgs, release: &ReleaseJson) -> String {
-    let steps = release.steps.iter().filter(|step| (1..Weight::WHOLE.ppm()).contains(&step.to_ppm));
-    let warnings = steps.filter_map(|step| {
-        let weight = Weight::from_ppm(step.to_ppm)?;
-        forecast::blind_spot(&args.remote, &args.route, &release.canary, weight)
-    });
-    warnings.take(1).collect()
 }
 
 fn steer(args: &SteerArgs, verb: &str) -> Result<Exit, Failure> {
@@ -209,10 +206,11 @@ fn show(args: &ShowArgs) -> Result<Exit, Failure> {
 }
 
 /// Of the release that is named, or the one under way when it begins. Who cannot be reached for a while may be restarting.
+#[expect(clippy::disallowed_methods, reason = "nobody else tells the command line how long it has waited")]
 fn wait(remote: &Remote, route: &str, id: Option<&str>, timeout: Duration) -> Result<Exit, Failure> {
     let mut id = id.map(str::to_owned);
     let mut told = Told::default();
-    let mut looks = timeout.as_millis().div_ceil(LOOK_EVERY.as_millis()).max(1);
+    let begun = Instant::now();
     loop {
         match look(remote, route, id.as_deref()) {
             Ok(release) => {
@@ -227,18 +225,18 @@ fn wait(remote: &Remote, route: &str, id: Option<&str>, timeout: Duration) -> Re
                     return Ok(exit);
                 }
             }
-            Err(failure) if failure.exit == Exit::Unreachable && id.is_some() && looks > 1 => {
+            Err(failure) if failure.exit == Exit::Unreachable && id.is_some() => {
                 told.tell(&failure.message);
             }
             Err(failure) => return Err(failure),
         }
-        looks -= 1;
-        if looks == 0 {
+        let left = timeout.saturating_sub(begun.elapsed());
+        if left.is_zero() {
             told.end();
             let message = "the release has not ended in time; it goes on".to_owned();
             return Err(Failure { exit: Exit::TimedOut, message });
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(left.min(LOOK_EVERY));
     }
 }
 

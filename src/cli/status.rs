@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// The table, and below each route its cord if it is pulled.
-fn overview(routes: &[RouteJson], reply: &Reply, color: Color) -> String {
+pub(super) fn overview(routes: &[RouteJson], reply: &Reply, color: Color) -> String {
     if routes.is_empty() {
         return "no routes\n".to_owned();
     }

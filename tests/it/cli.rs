@@ -56,6 +56,45 @@ fn status_is_a_table_with_the_cord_below_its_route() {
 }
 
 #[test]
+fn top_is_the_same_again_and_again_with_trouble_first() {
+    let text = check(&["top", "--times", "2", "--every", "100ms"], 0, "3 in trouble", "");
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+    let lines: Vec<_> = text.lines().map(words).collect();
+    assert!(lines[0].starts_with("andon top http://127.0.0.1:"), "{}", lines[0]);
+    assert!(lines[3].starts_with("held stable v1"), "the pulled cord comes first: {}", lines[3]);
+    assert_eq!(lines.iter().filter(|line| line.starts_with("andon top ")).count(), 2);
+    let json = check(&["top", "--times", "2", "--every", "100ms", "-o", "json"], 0, "\"routes\"", "");
+    let each: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(each.len(), 2);
+}
+
+#[test]
+fn top_has_a_screen_of_its_own_and_gives_the_old_one_back() {
+    let admin = FakeAdmin::start();
+    let top = format!("{} top --times 1", env!("CARGO_BIN_EXE_andon"));
+    let output = Command::new("script")
+        .args(["-qec", &top, "/dev/null"])
+        .env("ANDON_ADMIN", format!("http://{}", admin.address))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    let places = ["\x1b[?1049h", "andon top", "ROUTE", "\x1b[?1049l"].map(|part| text.find(part));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text:?}");
+    // A signal ends it in order as well.
+    let endless = format!("timeout --foreground -s INT 1 {} top", env!("CARGO_BIN_EXE_andon"));
+    let output = Command::new("script")
+        .args(["-qec", &endless, "/dev/null"])
+        .env("ANDON_ADMIN", format!("http://{}", admin.address))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.trim_end().ends_with("\x1b[?1049l"), "{text:?}");
+}
+
+#[test]
 fn status_of_one_route_gives_the_reasons() {
     let text = check(&["status", "shop"], 0, "  canary: undecided: 2 of 50 failed\n", "");
     assert!(text.contains("  canary: strike 1 of 3; next step up in 9 min\n"), "{text}");

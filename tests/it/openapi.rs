@@ -65,6 +65,31 @@ fn the_document_has_every_path_and_method_of_the_router_and_no_other() {
     assert_eq!(described, served);
 }
 
+/// Editors check files by it, so it must not object to what is right, and must object to a key that is none.
+#[test]
+fn the_schema_of_the_configuration_takes_our_files_and_no_unknown_key() {
+    let done = Command::new(env!("CARGO_BIN_EXE_andon")).arg("schema").output().expect("the binary is built");
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let schema = folder.path().join("schema.json");
+    fs::write(&schema, &done.stdout).expect("the folder is ours");
+    let typo = folder.path().join("typo.toml");
+    fs::write(&typo, "[[route]]\nwieght = \"5%\"\n").expect("the folder is ours");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = "import json, sys, tomllib, jsonschema\n\
+                  schema = json.load(open(sys.argv[1]))\n\
+                  jsonschema.Draft202012Validator.check_schema(schema)\n\
+                  found = [list(jsonschema.Draft202012Validator(schema).iter_errors(tomllib.load(open(file, 'rb')))) for file in sys.argv[2:]]\n\
+                  print([len(errors) for errors in found], [error.message for errors in found for error in errors])\n";
+    let checked = Command::new(tool("python"))
+        .args(["-c", script])
+        .arg(&schema)
+        .args([root.join("config/andon.toml"), root.join("config/minimal.toml"), typo])
+        .output()
+        .expect("it is installed");
+    assert!(said(&checked).starts_with("[0, 0, 1]"), "{}", said(&checked));
+    assert!(said(&checked).contains("wieght"), "{}", said(&checked));
+}
+
 #[test]
 fn a_public_validator_and_schemathesis_have_nothing_to_object_to() {
     let validator = tool("openapi-spec-validator");

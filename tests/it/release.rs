@@ -99,6 +99,52 @@ fn a_pipeline_waits_for_the_promotion_and_the_new_version_serves_everybody() {
 }
 
 #[test]
+fn a_version_comes_with_its_endpoints_unless_users_are_on_them() {
+    let stage = Stage::well(r#"{ to = "100%", hold = "1s" }"#);
+    let (andon, fresh) = (stage.site.start(), Server::named("fresh"));
+    let endpoint = fresh.address.to_string();
+    let refused = |arguments: &[&str], because: &str| {
+        let done = release(&andon, arguments);
+        assert_eq!(done.status.code(), Some(1), "{}", said(&done));
+        assert!(said(&done).contains(because), "{}", said(&done));
+        let next = andon.ask("GET", "/api/v1/upstreams/next", "").ok();
+        assert_eq!(next["set"][0], stage.canary.address.to_string(), "nothing has moved");
+    };
+    let with = |plan: &'static str, canary: &'static str| {
+        ["start", "shop", "--plan", plan, "--canary", canary, "--why", "v2", "--endpoints", &endpoint]
+            .map(str::to_owned)
+    };
+    let call = |arguments: [String; 10], because: &str| {
+        refused(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), because);
+    };
+    call(with("none", "next"), "plan \"none\" does not exist");
+    call(with("quick", "stable"), "serves users of route \"shop\"");
+    let mut wrong = with("quick", "next");
+    wrong[9] = "nowhere".to_owned();
+    call(wrong, "nowhere");
+
+    let load = Load::start(andon.address);
+    let mut arguments = START.to_vec();
+    arguments.extend(["--endpoints", &endpoint, "--wait", "--timeout", "60s"]);
+    let done = release(&andon, &arguments);
+    assert_eq!(done.status.code(), Some(0), "{}", said(&done));
+    assert!(load.stop().keys().all(|status| *status == 200));
+    assert_eq!(andon.exchange(get("/")).text(), "fresh");
+}
+
+#[test]
+fn the_start_of_a_release_says_what_its_plan_would_not_see() {
+    let stage = Stage::well(r#"{ to = "0.1%", hold = "1h" }, { to = "100%" }"#);
+    let andon = stage.site.start();
+    let start = r#"{"plan":"quick","why":"v2 is ready","by":"ann"}"#;
+    let started = andon.ask("POST", "/api/v1/routes/shop/releases", start);
+    assert_eq!(started.status, 201);
+    let warnings = started.json["warnings"].as_array().expect("they are a list");
+    assert_eq!(warnings.len(), 1, "there is no traffic at all: {warnings:?}");
+    assert_eq!(state_of(&andon)["warnings"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
 fn a_bad_canary_ends_the_pipeline_and_the_next_one_waits_for_a_person() {
     let stage = Stage::set(Server::start(|_| reply(500, "no")), r#"{ to = "50%", hold = "1h" }"#);
     let andon = stage.site.start();

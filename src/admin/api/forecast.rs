@@ -16,7 +16,7 @@ use crate::config::Weight;
 use crate::config::units::{WEIGHT_ACCEPTED, parse_duration, parse_percent};
 use crate::control::forecasts::{AskForecast, WITHIN, What};
 
-const WITHIN_DEFAULT: Duration = Duration::from_hours(1);
+pub(super) const WITHIN_DEFAULT: Duration = Duration::from_hours(1);
 const WITHIN_ACCEPTED: &str = "a duration from \"10s\" to \"24h\", such as \"1h\"";
 const WORSE_ACCEPTED: &str = "a share above \"0%\" and up to \"100%\", such as \"5%\"";
 const PARAMETERS: &str = "weight, worse, within, canary, only";

@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 
 pub use release::{EndedJson, HeldJson, PlanStepJson, ReleaseJson, ReleasesJson};
 
-pub use forecast::{ForecastJson, HarmJson, SmallestSeenJson, SpreadJson, WeightNeededJson};
+pub use forecast::{
+    ForecastJson, HarmJson, SmallestSeenJson, SpreadJson, WeightNeededJson, figure, share, would_do,
+};
 
 use crate::config::Weight;
 use crate::control::command::ReloadReport;

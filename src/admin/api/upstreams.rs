@@ -16,7 +16,7 @@ use super::answer;
 use super::input::{self, Name, Signed, quoted};
 use super::json::timestamp;
 use super::precondition::IfMatch;
-use crate::config::{Color, Endpoints};
+use crate::config::{Color, Endpoints, Problems};
 use crate::control::command::SetUpstream;
 use crate::control::view::{EndpointView, UpstreamView};
 
@@ -100,17 +100,27 @@ pub(super) async fn set(
 ) -> Result<Response, Problem> {
     let condition = IfMatch::read(request.headers())?;
     let body: SetBody = input::body(request).await?;
-    let refused = || Problem::bad_value("endpoints", &quoted(&body.endpoints), ENDPOINTS_ACCEPTED);
-    let list = body.endpoints.as_array().ok_or_else(refused)?;
-    let list: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
-    let endpoints = Endpoints::parse("request", &list.ok_or_else(refused)?).map_err(|problems| {
-        let count = problems.list.len() + problems.more;
-        Problem::bad_endpoints(problems.drawn(Color::Plain), count)
-    })?;
+    let endpoints = endpoints(&body.endpoints)?;
     let (by, why) = input::signature(&caller, body.why, body.by)?;
     let if_revision = expected(&face, &upstream, condition).await?;
     let wanted = SetUpstream { upstream, endpoints: Some(endpoints), if_revision, by, why };
     Ok(answer_upstream(&face.handle.set_upstream(wanted).await?))
+}
+
+/// A list of them, as the file would have it.
+pub(super) fn endpoints(found: &Value) -> Result<Endpoints, Problem> {
+    let refused = || Problem::bad_value("endpoints", &quoted(found), ENDPOINTS_ACCEPTED);
+    let list = found.as_array().ok_or_else(refused)?;
+    let list: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
+    Endpoints::parse("request", &list.ok_or_else(refused)?).map_err(|problems| {
+        let count = problems.list.len() + problems.more;
+        Problem::bad_endpoints(problems.drawn(Color::Plain), count)
+    })
+}
+
+/// Those that were announced before.
+pub(super) fn parsed(list: &[Arc<str>]) -> Result<Endpoints, Problems> {
+    Endpoints::parse("request", &list.iter().map(|endpoint| &**endpoint).collect::<Vec<_>>())
 }
 
 /// The file's again.

@@ -49,8 +49,14 @@ pub(super) fn drill() -> Value {
 pub(super) fn release() -> Value {
     let upstream = json!({ "type": ["string", "null"], "description": "The upstream that plays the canary from now on" });
     let plan = line("The name of a plan of the file", 64);
-    let properties =
-        json!({ "plan": plan, "upstream": upstream, "canary": canary(), "why": why(), "by": by() });
+    let properties = json!({
+        "plan": plan,
+        "upstream": upstream,
+        "endpoints": endpoints(),
+        "canary": canary(),
+        "why": why(),
+        "by": by(),
+    });
     object(&["plan", "why"], properties)
 }
 
@@ -110,13 +116,16 @@ pub(super) fn signature() -> Vec<(&'static str, Value, &'static str)> {
 }
 
 pub(super) fn upstream() -> Value {
-    let endpoints = json!({
+    object(&["endpoints", "why"], json!({ "endpoints": endpoints(), "why": why(), "by": by() }))
+}
+
+fn endpoints() -> Value {
+    json!({
         "type": "array",
         "minItems": 1,
         "maxItems": 4096,
         "items": { "type": "string", "examples": ["127.0.0.1:9003", "dns://shop-v2.internal:9003"] },
-    });
-    object(&["endpoints", "why"], json!({ "endpoints": endpoints, "why": why(), "by": by() }))
+    })
 }
 
 /// One event of the stream, as `EventSource` shows it.

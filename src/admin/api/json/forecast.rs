@@ -132,3 +132,61 @@ impl WeightNeededJson {
         Self { worse_ratio, weight, weight_ppm, runs }
     }
 }
+
+impl ForecastJson {
+    /// For whoever has just raised a weight, if a grossly bad canary would go unseen, or if that cannot be told.
+    pub fn blind_spot_sentence(&self) -> Option<String> {
+        if let Some(why) = &self.undecided {
+            return Some(why.clone());
+        }
+        let blind = self.blind_spot.as_ref()?;
+        Some(format!(
+            "at {} of {} req/s a canary that fails {} would not be seen within {}; {}",
+            self.weight,
+            figure(self.requests_per_second),
+            share(blind.worse_ratio),
+            self.within,
+            would_do(blind, "")
+        ))
+    }
+}
+
+pub fn would_do(needed: &WeightNeededJson, of: &str) -> String {
+    match &needed.weight {
+        Some(weight) => format!("{weight}{of} would do"),
+        None => "no share of the traffic would do".to_owned(),
+    }
+}
+
+pub fn share(ratio: f64) -> String {
+    format!("{}%", figure(ratio * 100.0))
+}
+
+/// About three figures, without what says nothing.
+pub fn figure(number: f64) -> String {
+    let decimals = match number.abs() {
+        ..0.1 => 4,
+        ..1.0 => 3,
+        ..10.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
+    };
+    let text = format!("{number:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_as_long_as_they_are_useful() {
+        for (number, shown) in
+            [(0.0, "0"), (0.0002, "0.0002"), (0.28, "0.28"), (5.0, "5"), (23.46, "23.5"), (1_000.0, "1000")]
+        {
+            assert_eq!(figure(number), shown);
+        }
+        assert_eq!(share(0.001), "0.1%");
+        assert_eq!(share(0.05), "5%");
+    }
+}

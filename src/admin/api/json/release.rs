@@ -40,6 +40,9 @@ pub struct ReleaseJson {
     pub waits_for: Option<String>,
     pub until: Option<String>,
     pub until_ms: Option<i64>,
+    /// Only in the answer to its start: steps at which a bad canary would go unseen.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -98,6 +101,7 @@ impl From<&ReleaseView> for ReleaseJson {
             waits_for: waiting.map(|waiting| waiting.sentence.clone()),
             until: until_ms.and_then(timestamp),
             until_ms,
+            warnings: Vec::new(),
         }
     }
 }
