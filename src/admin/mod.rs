@@ -21,7 +21,8 @@
 //! | `/api/v1/notify/{name}/test` | POST |
 //! | `/api/v1/config/reload` | POST |
 //! | `/api/v1/openapi.json` | GET |
-//! | `/metrics`, `/livez`, `/readyz`, `/` | GET |
+//! | `/metrics`, `/livez`, `/readyz` | GET |
+//! | `/`, `/{file}`, `/decisions/{id}` | GET: the dashboard, or for who asks for no page a list of all this |
 //!
 //! Every error is `application/problem+json`. It changes no state by itself: each change is a command to the
 //! controller, and its answer is the controller's. It refuses what a web page could trick a browser into
@@ -32,6 +33,7 @@
 mod api;
 mod attempts;
 mod caller;
+mod dashboard;
 mod denial;
 mod desk;
 mod guard;
@@ -56,7 +58,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -155,6 +157,8 @@ impl Face {
 fn router(face: Face) -> Router {
     Router::new()
         .route("/", get(index))
+        .route("/{file}", get(dashboard::asset))
+        .route("/decisions/{id}", get(dashboard::decision))
         .route("/metrics", get(health::metrics))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
@@ -183,7 +187,10 @@ async fn let_in(face: &Face, request: &mut Request) -> Result<Option<Caller>, Re
     if caller::is_open(face, &access) && matches!(peer, Peer::Tcp { .. }) {
         guard::is_meant_for_us(request, host.as_ref(), face.listen, &access).map_err(refused)?;
     }
-    let path = request.extensions().get::<MatchedPath>().cloned();
+    // What is not there is told only to those who may look.
+    let is_there =
+        |path: &MatchedPath| path.as_str() != dashboard::FILE || dashboard::has(request.uri().path());
+    let path = request.extensions().get::<MatchedPath>().cloned().filter(is_there);
     let need = path.as_ref().map(|path| roles::need(request.method(), path.as_str(), &access));
     let page = match guard::changes_something(request.method()) {
         true => guard::page(request.headers(), host.as_ref(), peer.is_secure(), &access),
@@ -289,10 +296,13 @@ POST   /api/v1/notify/{name}/test         a test message to a receiver of notice
 POST   /api/v1/config/reload              read the configuration file again
 GET    /metrics                           for Prometheus
 GET    /livez, /readyz                    is the process alive; does it take traffic
+GET    /                                  in a browser: the dashboard
 
 On the command line: andon status, weight, cord, forecast, decisions, explain, what-if, drift, upstream, reload
 ";
 
-async fn index() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], INDEX)
+/// A page for people with a browser, a list for those without.
+async fn index(headers: HeaderMap) -> Response {
+    let list = || ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], INDEX).into_response();
+    dashboard::page(&headers).unwrap_or_else(list)
 }

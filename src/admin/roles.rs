@@ -21,6 +21,8 @@ const ADMIN: Need = Need::Role(Role::Admin);
 /// Method, path as the router has it, what it takes. GET stands for HEAD as well.
 const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/", OPEN),
+    ("GET", "/{file}", OPEN),
+    ("GET", "/decisions/{id}", OPEN),
     ("GET", "/livez", OPEN),
     ("GET", "/readyz", OPEN),
     ("GET", METRICS, OBSERVER),

@@ -142,11 +142,11 @@ fn unseen(error: std::io::Error) -> String {
 
 /// For those who read lines; the picture shows it all the time.
 fn opening(length: Duration, proxy: std::net::SocketAddr, admin: std::net::SocketAddr) -> String {
-    let [status, curl] = setup::suggestions(admin);
+    let [status, dashboard] = setup::suggestions(admin);
     format!(
         "Andon demo: {} on loopback, no file is written.\n\
          Users connect to http://{proxy}, the admin API is at http://{admin}. While it runs, try in another terminal:\n  \
-         {status}\n  {curl}\n\n",
+         {status}\n  {dashboard}\n\n",
         text::seconds(length)
     )
 }

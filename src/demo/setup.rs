@@ -29,7 +29,7 @@ pub(super) fn start(upstreams: &Upstreams) -> Result<(Running, SocketAddr), Stri
 /// What to type into another terminal while it runs.
 pub(super) fn suggestions(admin: SocketAddr) -> [String; 2] {
     let option = if admin == usual_admin() { String::new() } else { format!(" --admin http://{admin}") };
-    [format!("andon status{option}"), format!("curl -s http://{admin}/api/v1/routes/{ROUTE}")]
+    [format!("andon status{option}"), format!("http://{admin}/ in a browser: the dashboard")]
 }
 
 /// Two workers, so that the show is the real thing: their counters are added up to be judged. No canary weight:
@@ -94,9 +94,9 @@ mod tests {
 
     #[test]
     fn suggestions_name_the_address_only_where_it_is_unusual() {
-        let [status, curl] = suggestions(usual_admin());
+        let [status, dashboard] = suggestions(usual_admin());
         assert_eq!(status, "andon status");
-        assert_eq!(curl, "curl -s http://127.0.0.1:2636/api/v1/routes/shop");
+        assert_eq!(dashboard, "http://127.0.0.1:2636/ in a browser: the dashboard");
         let [status, _] = suggestions(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_001)));
         assert_eq!(status, "andon status --admin http://127.0.0.1:40001");
     }

@@ -77,6 +77,8 @@ fn the_socket_is_for_its_user_and_signs_with_him() {
     assert_eq!(status, 200, "{body}");
     let by = andon.shop()["cord"]["by"].clone();
     assert_eq!(by, format!("ann via uid-{uid}"));
+    let (_, page) = over(&path, "GET /", "Accept: text/html\r\n", "");
+    assert!(page.starts_with("<!doctype html>"), "{page}");
     let (_, who) = over(&path, "GET /api/v1/session", "", "");
     assert!(who.contains("\"proof\":\"socket\""), "{who}");
     // Limits hold here as well.

@@ -12,6 +12,8 @@ mod admin_once;
 mod admin_session;
 mod admin_sockets;
 mod cli;
+#[cfg(test)]
+mod dashboard;
 mod demo;
 mod fake_admin;
 mod loadtest;

@@ -179,7 +179,7 @@ canary %  ················▂▂▂▂▂▂▂▂▂▂▂▂�
 ·          Andon backs it off and pulls the cord
 
 try it    andon status
-          curl -s http://127.0.0.1:2636/api/v1/routes/shop
+          http://127.0.0.1:2636/ in a browser: the dashboard
 ";
     check(&bad_canary(), expected);
 }
