@@ -1,8 +1,12 @@
 //! What is counted: each request once, whatever became of it, in a form that Prometheus takes.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use regex::Regex;
 use serde_json::Value;
 
 use crate::support::admin::ask;
@@ -122,6 +126,32 @@ fn promtool_finds_nothing_wrong() {
     let found = promtool.wait_with_output().unwrap();
     let said = [found.stdout, found.stderr].concat();
     assert!(found.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn the_alert_rules_fire_on_what_they_say_and_know_only_metrics_that_there_are() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prometheus");
+    for arguments in [["check", "rules", "andon.rules.yml"], ["test", "rules", "andon.rules.test.yml"]] {
+        let done =
+            Command::new("promtool").current_dir(&folder).args(arguments).output().expect("it is there");
+        let said =
+            String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{said}");
+    }
+    let rules = fs::read_to_string(folder.join("andon.rules.yml")).expect("it is there");
+    let tests = fs::read_to_string(folder.join("andon.rules.test.yml")).expect("it is there");
+    for alert in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(tests.contains(&format!("alertname: {alert}")), "{alert} is not tested");
+    }
+    let page = include_str!("../../README.md");
+    let named = Regex::new(r"andon_[a-z_0-9]+").expect("it is one");
+    let expressions = rules.lines().filter(|line| line.trim().starts_with("expr:"));
+    let used: BTreeSet<&str> =
+        expressions.flat_map(|line| named.find_iter(line)).map(|found| found.as_str()).collect();
+    assert!(used.len() > 10, "{used:?}");
+    for metric in used {
+        assert!(page.contains(&format!("| `{metric}` |")), "{metric} is not in the table of the README");
+    }
 }
 
 #[test]
