@@ -3,6 +3,7 @@
 //! A body is one JSON object of at most [`BODY_BYTES_MAX`]. `why` and `by` end up in the record and in terminals,
 //! so they are one line of visible characters, and nobody may sign as the immune system.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use axum::extract::{FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::Value;
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
+use serde_json::{Map, Value};
 
 use super::super::caller::Caller;
 use super::super::problem::{Problem, excerpt};
@@ -27,6 +28,8 @@ const BY_CHARS_MAX: usize = 128;
 const WHY_ACCEPTED: &str = "the reason in one line of 1 to 1000 visible characters";
 const BY_ACCEPTED: &str =
     "who asks in one line of 1 to 128 visible characters, and not as the immune system, the file or a plan";
+
+const SIGNATURE: [&str; 2] = ["why", "by"];
 
 /// The signatures of what is not a person.
 const BY_RESERVED: [&str; 3] = ["immune system", "file", "plan"];
@@ -74,7 +77,7 @@ impl Signed {
 }
 
 /// Who asks, and why. What the request says of who asks stands beside whose name was proved.
-pub(super) fn signature(
+fn signature(
     caller: &Caller,
     why: Option<Value>,
     by: Option<Value>,
@@ -88,6 +91,80 @@ pub(super) fn signature(
         return Err(Problem::bad_value("by", &format!("{by:?}"), BY_ACCEPTED));
     }
     Ok((caller.signs(by), why))
+}
+
+/// The fields of a body that changes something, each taken by who knows what it may be. `why` and `by` are always among them.
+pub(super) struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Fields beside `known` are refused.
+    pub(super) async fn read(request: Request, known: &[&str]) -> Result<Self, Problem> {
+        let Once(found) = body(request).await?;
+        let is_known =
+            |field: &&String| known.contains(&field.as_str()) || SIGNATURE.contains(&field.as_str());
+        if let Some(unknown) = found.keys().find(|field| !is_known(field)) {
+            let all: Vec<_> = known.iter().chain(&SIGNATURE).map(|field| format!("`{field}`")).collect();
+            let unknown = excerpt(unknown);
+            return Err(Problem::bad_body(format!(
+                "unknown field `{unknown}`, expected one of {}",
+                all.join(", ")
+            )));
+        }
+        Ok(Self(found))
+    }
+
+    /// Null if it is not there.
+    pub(super) fn take(&mut self, field: &str) -> Value {
+        self.0.remove(field).unwrap_or_default()
+    }
+
+    /// A name that may be left out.
+    pub(super) fn name(&mut self, field: &str, accepted: &str) -> Result<Option<Arc<str>>, Problem> {
+        match self.take(field) {
+            Value::Null => Ok(None),
+            Value::String(name) => Ok(Some(name.into())),
+            other => Err(Problem::bad_value(field, &quoted(&other), accepted)),
+        }
+    }
+
+    /// Which canary of a route that may have several.
+    pub(super) fn canary(&mut self) -> Result<Option<Arc<str>>, Problem> {
+        self.name("canary", "the name of a canary, such as \"canary\"")
+    }
+
+    /// Who asks, and why.
+    pub(super) fn signature(mut self, caller: &Caller) -> Result<(Arc<str>, Arc<str>), Problem> {
+        let [why, by] = SIGNATURE.map(|field| Some(self.take(field)));
+        signature(caller, why, by)
+    }
+}
+
+/// An object that says nothing twice: of two weights neither would be what was meant.
+struct Once(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Once;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Once, A::Error> {
+                let mut found = Map::new();
+                while let Some((field, value)) = object.next_entry::<String, Value>()? {
+                    if found.contains_key(&field) {
+                        return Err(A::Error::custom(format!("duplicate field `{field}`")));
+                    }
+                    found.insert(field, value);
+                }
+                Ok(Once(found))
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
 }
 
 fn line(field: &str, found: Value, chars_max: usize, accepted: &str) -> Result<Arc<str>, Problem> {
@@ -162,12 +239,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let is_object = bytes.trim_ascii_start().starts_with(b"{");
     let parsed = serde_json::from_slice::<IgnoredAny>(bytes).and_then(|_| serde_json::from_slice(bytes));
     match parsed {
-        Ok(_) if !is_object => Err(Problem::bad_body("the body is not an object".to_owned())),
-        Ok(body) => Ok(body),
-        Err(error) if error.classify() == Category::Data => {
-            Err(Problem::bad_body(excerpt_long(&error.to_string())))
+        Err(error) if error.classify() != Category::Data => {
+            Err(Problem::bad_request(format!("the body is not JSON: {error}")))
         }
-        Err(error) => Err(Problem::bad_request(format!("the body is not JSON: {error}"))),
+        _ if !is_object => Err(Problem::bad_body("the body is not an object".to_owned())),
+        Err(error) => Err(Problem::bad_body(excerpt_long(&error.to_string()))),
+        Ok(body) => Ok(body),
     }
 }
 

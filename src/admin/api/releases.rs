@@ -6,17 +6,16 @@ use std::time::Duration;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::Face;
 use super::super::caller::Caller;
 use super::super::problem::Problem;
 use super::forecast::WITHIN_DEFAULT;
-use super::input::{self, Name, Signed, quoted};
+use super::input::{self, Fields, Name, Signed};
 use super::json::{ForecastJson, ReleaseJson, ReleasesJson, RouteJson};
 use super::precondition::IfMatch;
-use super::weight::{canary, expected};
+use super::weight::expected;
 use super::{answer, answer_route, upstreams};
 use crate::config::Weight;
 use crate::control::command::{Refusal, RollBack, SetUpstream, StartRelease, SteerRelease, Steering};
@@ -26,25 +25,6 @@ use crate::control::view::RouteView;
 /// A release has started by then; nobody waits longer to hear what it may miss.
 const BLIND_SPOTS_WAIT_MAX: Duration = Duration::from_millis(1_500);
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with plan, upstream, endpoints, canary, why and by")]
-struct StartBody {
-    #[serde(default)]
-    plan: Value,
-    /// That plays the canary from now on.
-    #[serde(default)]
-    upstream: Option<Value>,
-    /// Of that upstream, in the place of those that it has.
-    #[serde(default)]
-    endpoints: Option<Value>,
-    #[serde(default)]
-    canary: Option<Value>,
-    #[serde(default)]
-    why: Option<Value>,
-    #[serde(default)]
-    by: Option<Value>,
-}
-
 /// Answered 201 with the release, and what people should know before they rely on it.
 pub(super) async fn start(
     State(face): State<Face>,
@@ -53,29 +33,18 @@ pub(super) async fn start(
     request: Request,
 ) -> Result<Response, Problem> {
     let condition = IfMatch::read(request.headers())?;
-    let StartBody { plan, upstream, endpoints, canary: name, why, by } = input::body(request).await?;
-    let plan: Arc<str> = plan
-        .as_str()
-        .ok_or_else(|| Problem::bad_value("plan", &quoted(&plan), "the name of a plan of the file"))?
-        .into();
-    let upstream = match upstream {
-        None | Some(Value::Null) => None,
-        Some(Value::String(name)) => Some(name.into()),
-        Some(other) => {
-            return Err(Problem::bad_value(
-                "upstream",
-                &quoted(&other),
-                "the name of an upstream of the file",
-            ));
-        }
-    };
-    let name = canary(name)?;
-    let (by, why) = input::signature(&caller, why, by)?;
+    let mut fields = Fields::read(request, &["plan", "upstream", "endpoints", "canary"]).await?;
+    let accepted = "the name of a plan of the file";
+    let plan = fields.name("plan", accepted)?;
+    let plan = plan.ok_or_else(|| Problem::bad_value("plan", "missing", accepted))?;
+    let upstream = fields.name("upstream", "the name of an upstream of the file")?;
+    let (endpoints, name) = (fields.take("endpoints"), fields.canary()?);
+    let (by, why) = fields.signature(&caller)?;
     let if_revision = expected(&face, &route, condition).await?;
     let request = StartRelease { route, plan, name, upstream, if_revision, by, why };
     let moved = match endpoints {
-        None | Some(Value::Null) => None,
-        Some(endpoints) => Some(move_in(&face, &request, &endpoints).await?),
+        Value::Null => None,
+        endpoints => Some(move_in(&face, &request, &endpoints).await?),
     };
     let started = match face.handle.start_release(request).await {
         Ok(started) => RouteJson::from(&started),

@@ -13,7 +13,7 @@ use super::super::Face;
 use super::super::caller::Caller;
 use super::super::problem::Problem;
 use super::answer;
-use super::input::{self, Name, Signed, quoted};
+use super::input::{self, Fields, Name, Signed, quoted};
 use super::json::timestamp;
 use super::precondition::IfMatch;
 use crate::config::{Color, Endpoints, Problems};
@@ -64,17 +64,6 @@ pub struct EndpointJson {
     pub ejected: bool,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with endpoints, why and by")]
-struct SetBody {
-    #[serde(default)]
-    endpoints: Value,
-    #[serde(default)]
-    why: Option<Value>,
-    #[serde(default)]
-    by: Option<Value>,
-}
-
 pub(super) async fn list(State(face): State<Face>) -> Result<Response, Problem> {
     let upstreams = face.handle.upstreams().await?;
     Ok(answer(&UpstreamsJson { upstreams: upstreams.iter().map(UpstreamJson::from).collect() }))
@@ -99,9 +88,9 @@ pub(super) async fn set(
     request: Request,
 ) -> Result<Response, Problem> {
     let condition = IfMatch::read(request.headers())?;
-    let body: SetBody = input::body(request).await?;
-    let endpoints = endpoints(&body.endpoints)?;
-    let (by, why) = input::signature(&caller, body.why, body.by)?;
+    let mut fields = Fields::read(request, &["endpoints"]).await?;
+    let endpoints = endpoints(&fields.take("endpoints"))?;
+    let (by, why) = fields.signature(&caller)?;
     let if_revision = expected(&face, &upstream, condition).await?;
     let wanted = SetUpstream { upstream, endpoints: Some(endpoints), if_revision, by, why };
     Ok(answer_upstream(&face.handle.set_upstream(wanted).await?))

@@ -1,35 +1,18 @@
 //! `/routes/{route}/weight`: the aim of a canary.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::response::Response;
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::super::Face;
 use super::super::caller::Caller;
 use super::super::problem::Problem;
 use super::answer_route;
-use super::input::{self, Name, quoted};
+use super::input::{Fields, Name, quoted};
 use super::json::RouteJson;
 use super::precondition::IfMatch;
 use crate::config::Weight;
 use crate::config::units::WEIGHT_ACCEPTED;
 use crate::control::command::SetWeight;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with weight, canary, why and by")]
-struct WeightBody {
-    #[serde(default)]
-    weight: Value,
-    #[serde(default)]
-    canary: Option<Value>,
-    #[serde(default)]
-    why: Option<Value>,
-    #[serde(default)]
-    by: Option<Value>,
-}
 
 pub(super) async fn set(
     State(face): State<Face>,
@@ -38,27 +21,17 @@ pub(super) async fn set(
     request: Request,
 ) -> Result<Response, Problem> {
     let condition = IfMatch::read(request.headers())?;
-    let body: WeightBody = input::body(request).await?;
-    let weight = body
-        .weight
+    let mut fields = Fields::read(request, &["weight", "canary"]).await?;
+    let weight = fields.take("weight");
+    let weight = weight
         .as_str()
         .and_then(Weight::parse)
-        .ok_or_else(|| Problem::bad_value("weight", &quoted(&body.weight), WEIGHT_ACCEPTED))?;
-    let canary = canary(body.canary)?;
-    let (by, why) = input::signature(&caller, body.why, body.by)?;
+        .ok_or_else(|| Problem::bad_value("weight", &quoted(&weight), WEIGHT_ACCEPTED))?;
+    let canary = fields.canary()?;
+    let (by, why) = fields.signature(&caller)?;
     let if_revision = expected(&face, &route, condition).await?;
     let changed = face.handle.set_weight(SetWeight { route, canary, weight, if_revision, by, why }).await?;
     Ok(answer_route(&RouteJson::from(&changed)))
-}
-
-pub(super) fn canary(found: Option<Value>) -> Result<Option<Arc<str>>, Problem> {
-    match found {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(name)) => Ok(Some(name.into())),
-        Some(other) => {
-            Err(Problem::bad_value("canary", &quoted(&other), "the name of a canary, such as \"canary\""))
-        }
-    }
 }
 
 /// The one revision that the controller shall insist on. It compares at the moment of the change, so it does not
