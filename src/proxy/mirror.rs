@@ -99,8 +99,10 @@ async fn show(
     // All of the body is here.
     head.headers_mut().remove(header::EXPECT);
     record.identify(head.headers_mut());
+    // Without a body it can be sent again, where a pooled connection turns out to be dead.
+    let spare = if body.is_some() { SpareBody::Gone } else { SpareBody::Empty };
+    let spare = Spare { body: spare, gate: None, hints: None };
     let request = head.with(RequestBody::Whole(body));
-    let spare = Spare { body: SpareBody::Gone, gate: None, hints: None };
     let outgoing = Outgoing { request, websocket: None, body_state: None, spare };
     let exchanged = {
         let exchange = pin!(exchange(&downstream, outgoing, &mut record));

@@ -97,6 +97,22 @@ fn a_mirror_that_is_dead_or_silent_holds_nobody_up() {
 }
 
 #[test]
+fn a_connection_that_the_mirror_has_given_up_is_no_different_answer() {
+    let (stable, mirror) = (Server::named("stable"), Manual::start());
+    let andon = Andon::start(&body(&stable, mirror.address, ""));
+    for count in 1..=3 {
+        assert_eq!(andon.exchange(get("/")).text(), "stable");
+        let mut copy = mirror.accept();
+        assert_eq!(copy.request().first, "GET / HTTP/1.1");
+        // It says that it stays, and goes.
+        copy.send(OK);
+        wait_for_copies(&andon, "same", f64::from(count));
+        drop(copy);
+    }
+    assert_eq!(copied(&andon, "different"), 0.0);
+}
+
+#[test]
 fn what_changes_something_is_copied_only_if_the_file_says_so_and_whole_or_not_at_all() {
     let (stable, mirror) = (Server::named("stable"), Server::named("mirror"));
     let andon = Andon::start(&body(&stable, mirror.address, ""));
