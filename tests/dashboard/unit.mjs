@@ -78,6 +78,7 @@ const { lineChart, sharedCursor, valueAt } = await from("chart");
 const { pieces } = await from("chart-draw");
 const { distribution, sharesOf } = await from("distribution");
 const { History, MIRROR } = await from("history");
+const { placeOf } = await from("decision-parts");
 const { moved, signed, stepWords } = await from("words");
 
 /** @param {number} found @param {number} wanted @param {number} [off] */
@@ -342,6 +343,13 @@ test("with very many routes less of each is kept, and none of those that are gon
   kept.forget((/** @type {string} */ name) => name === "r5");
   assert.equal(kept.lines, 3);
   assert.equal(kept.series("r6", "stable").at.length, 0);
+});
+
+test("a rule has its place in the file", () => {
+  assert.equal(placeOf({ signal: "fast_trip" }, "shop"), "route “shop”: [route.guard] fast_trip");
+  assert.equal(placeOf({ signal: "event", limit: { event: "order" } }, "shop"), 'route “shop”: [[route.guard.event]] name = "order"');
+  assert.equal(placeOf({ signal: "outside", outside: { name: "orders" } }, "shop"), 'route “shop”: [[route.guard.outside]] name = "orders"');
+  assert.equal(placeOf({ signal: "something else" }, "shop"), null);
 });
 
 test("words", () => {

@@ -53,6 +53,28 @@ export function ruleOf(evidence) {
 }
 
 /**
+ * Where the rule stands in the file: what to search for, and what holds by default if it is not there.
+ * @param {any} evidence
+ * @param {string} route
+ * @returns {string | null}
+ */
+export function placeOf(evidence, route) {
+  const keys = {
+    errors: "tolerate, false_alarm",
+    latency: "tolerate, percentiles, false_alarm",
+    event: `[[route.guard.event]] name = "${evidence.limit?.event}"`,
+    error_ceiling: "ceilings",
+    latency_ceiling: "ceilings",
+    fast_trip: "fast_trip",
+    harm_budget: "harm_max",
+  }[/** @type {string} */ (evidence.signal)];
+  const outside = evidence.outside?.name;
+  const key = outside === undefined ? keys : `[[route.guard.outside]] name = "${outside}"`;
+  if (key === undefined) return null;
+  return `route “${route}”: ${key.startsWith("[") ? key : `[route.guard] ${key}`}`;
+}
+
+/**
  * How old the newest data was when it was decided.
  * @param {DecisionJson} decision
  * @param {TickJson[]} ticks

@@ -5,7 +5,7 @@ import { get } from "./api.js";
 import { h, replace } from "./dom.js";
 import { clock, odds, ppm } from "./format.js";
 import { evidenceCharts } from "./decision-charts.js";
-import { age, judgeOf, latencyMarks, readingsOf, replayOf, ruleOf, samplesOf } from "./decision-parts.js";
+import { age, judgeOf, latencyMarks, placeOf, readingsOf, replayOf, ruleOf, samplesOf } from "./decision-parts.js";
 import { badge, facts, moment, panel, quiet, since, to, trouble } from "./parts.js";
 import { actionSaid, moved, signalName } from "./words.js";
 
@@ -143,6 +143,7 @@ function whyOf(found) {
     facts([
       ["signal", signalName(evidence.signal)],
       ["rule", ruleOf(evidence)],
+      ["in the file", placeOf(evidence, decision.route)],
       [
         "judged over",
         evidence.window_seconds == null ? null : `the last ${Number(evidence.window_seconds.toFixed(1))} s`,
