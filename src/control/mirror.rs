@@ -6,7 +6,8 @@ use super::controller::Controller;
 use super::routes::SplitLive;
 use super::view::MirrorView;
 use crate::config::Weight;
-use crate::metrics::shard::{Copies, Counter};
+use crate::metrics::copies::Copies;
+use crate::metrics::shard::Counter;
 
 impl Controller {
     /// The canary of a release whose plan says so, else whom the file names. `None`: nobody.
@@ -29,9 +30,11 @@ impl Controller {
         })
     }
 
-    /// Since the process started.
-    pub(super) fn has_copied(&self, split: &SplitLive) -> bool {
-        split.mirror.is_some_and(|slot| self.shards.sum(slot, |counters| &counters.started) > 0)
+    /// Whether there was a copy since then. What was copied before went to somebody else.
+    pub(super) fn has_copied_since(&self, split: &SplitLive, since_ms: i64) -> bool {
+        let ago_ms = u64::try_from(self.clock.unix_ms().saturating_sub(since_ms)).unwrap_or(0);
+        let since_us = self.clock.now_us().saturating_sub(ago_ms.saturating_mul(1_000));
+        split.mirror.is_some_and(|slot| self.shards.totals(slot).last_start_us > since_us)
     }
 }
 

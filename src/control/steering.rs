@@ -73,7 +73,7 @@ impl Controller {
         facts.aim = canary.aim;
         facts.effective = effective(record, canary);
         facts.unseen = match release.mirror() {
-            Some(_) => !self.has_copied(split),
+            Some(_) => !self.has_copied_since(split, release.since_ms),
             None => matches!(live.guard.verdict(), Verdict::Undecided(Missing::CanaryRequests)),
         };
         facts.healthy = kind == VerdictKind::Healthy;

@@ -5,7 +5,7 @@
 //! locked, allocated or formatted.
 
 pub mod admin;
-mod copies;
+pub mod copies;
 pub mod endpoints;
 pub mod exposition;
 pub mod histogram;

@@ -25,8 +25,8 @@ use super::replay::{BodyCopy, Head, Spare, SpareBody};
 use super::total::Total;
 use super::upload::RequestBody;
 use super::worker::Worker;
+use crate::metrics::copies::Uncopied;
 use crate::metrics::load::Pressure;
-use crate::metrics::shard::Uncopied;
 use crate::routing::{Answer, Decision, Holds, Mirrored, Snapshot};
 
 /// An answer that has not ended by then is broken off.

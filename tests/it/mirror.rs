@@ -192,6 +192,25 @@ fn a_release_begins_with_copies_survives_a_kill_in_them_and_goes_on() {
 }
 
 #[test]
+fn copies_of_before_do_not_end_the_hold_of_a_step_that_mirrors() {
+    let (stable, canary) = (Server::named("stable"), Server::named("canary"));
+    let plan = "[[plan]]\nname = \"quick\"\n\
+                steps = [{ mirror = \"100%\", hold = \"1s\" }, { to = \"50%\", hold = \"1h\" }]\n";
+    let andon = Andon::start(&body(&stable, canary.address, plan));
+    assert_eq!(andon.exchange(get("/before")).text(), "stable");
+    assert_eq!(canary.request().first, "GET /before HTTP/1.1");
+    wait_for_copies(&andon, "same", 1.0);
+    let start = r#"{"plan":"quick","why":"v2 is ready","by":"ann"}"#;
+    assert_eq!(andon.ask("POST", "/api/v1/routes/shop/releases", start).status, 201);
+    wait::until("the hold is over, and a copy is waited for", || {
+        let waits = andon.shop()["release"]["waits_for"].clone();
+        waits.as_str()?.contains("goes on when a request was copied").then_some(())
+    });
+    assert_eq!(andon.exchange(get("/now")).text(), "stable");
+    wait::until("users follow", || (andon.shop()["canaries"][0]["effective"] == "50%").then_some(()));
+}
+
+#[test]
 fn an_aborted_release_copies_no_more() {
     let (stable, canary) = (Server::named("stable"), Server::named("canary"));
     let plan =
