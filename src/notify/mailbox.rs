@@ -89,6 +89,11 @@ impl Mailbox {
         self.gone.get()
     }
 
+    /// Not left to the task: what is told right after a reload may be put in before that one first runs.
+    pub(super) fn reopen(&self) {
+        self.gone.set(false);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.waiting.borrow().len() + usize::from(self.in_hand.borrow().is_some())
     }
@@ -102,7 +107,7 @@ impl Mailbox {
         in_hand.clone()
     }
 
-    fn give_up(&self) {
+    pub(super) fn give_up(&self) {
         self.gone.set(true);
         let lost = self.len();
         self.waiting.borrow_mut().clear();
@@ -113,7 +118,6 @@ impl Mailbox {
 
 /// Delivers until the process ends, or the receiver says that it is gone.
 pub(super) async fn deliver(mailbox: Rc<Mailbox>, receiver: Arc<Receiver>, mut post: Post) {
-    mailbox.gone.set(false);
     let mut works = true;
     loop {
         let Some(decision) = mailbox.next() else {

@@ -225,6 +225,7 @@ impl Desk {
             None => Rc::new(Mailbox::new(Arc::clone(counts))),
             Some(open) => {
                 open.task.abort();
+                open.mailbox.reopen();
                 open.mailbox
             }
         };
@@ -284,3 +285,6 @@ impl Desk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
