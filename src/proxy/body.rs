@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,10 +32,6 @@ pub(super) struct ResponseBody {
     busy: Option<Busy>,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the ordinary one; a box would be an allocation a request"
-)]
 enum Kind {
     Empty,
     Text(Option<Bytes>),
@@ -46,7 +42,7 @@ struct Download {
     incoming: Incoming,
     /// `None` once it went back to the pool.
     connection: Option<UpstreamConnection>,
-    record: Record,
+    record: Box<Record>,
     /// Of the request body, where it still runs.
     upload: Option<Rc<Cell<BodyState>>>,
     timeout: Duration,
@@ -57,7 +53,7 @@ struct Download {
 /// What a response body takes with it, to its end.
 pub(super) struct Tail {
     pub(super) connection: UpstreamConnection,
-    pub(super) record: Record,
+    pub(super) record: Box<Record>,
     /// Of the request body, where it still runs.
     pub(super) upload: Option<Rc<Cell<BodyState>>>,
     /// Between two reads.
@@ -110,12 +106,8 @@ impl ResponseBody {
 }
 
 impl Download {
-    /// First what is there already, then the connection, then again: the connection may have brought more.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let mut frame = Pin::new(&mut self.incoming).poll_frame(context);
-        if frame.is_pending() && self.drive(context) {
-            frame = Pin::new(&mut self.incoming).poll_frame(context);
-        }
+        let frame = self.frame(context);
         if self.total.poll(context).is_ready() && !matches!(frame, Poll::Ready(None | Some(Err(_)))) {
             return Poll::Ready(Some(Err(self.out_of_time(frame.is_pending()))));
         }
@@ -145,19 +137,28 @@ impl Download {
         }
     }
 
+    /// First what is there already, then the connection, then again: the connection may have brought more.
+    fn frame(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let incoming = &mut self.incoming;
+        let Some(UpstreamConnection::Own(connection)) = &mut self.connection else {
+            return Pin::new(incoming).poll_frame(context);
+        };
+        if !connection.is_driven_here() {
+            return Pin::new(incoming).poll_frame(context);
+        }
+        // Only driving brings more, and that wakes: see `unwoken` in `send`.
+        let mut unwoken = Context::from_waker(Waker::noop());
+        let mut frame = connection.hushed(|| Pin::new(&mut *incoming).poll_frame(&mut unwoken));
+        if frame.is_pending() {
+            connection.drive(context);
+            frame = connection.hushed(|| Pin::new(incoming).poll_frame(&mut unwoken));
+        }
+        frame
+    }
+
     /// Of HTTP/2.
     fn is_stream(&self) -> bool {
         matches!(self.connection, Some(UpstreamConnection::Shared(_)))
-    }
-
-    fn drive(&mut self, context: &mut Context<'_>) -> bool {
-        match &mut self.connection {
-            Some(connection) => {
-                connection.drive(context);
-                true
-            }
-            None => false,
-        }
     }
 
     /// The whole took too long. Where there is more to pass on, it is not the upstream that is waited for.

@@ -1,8 +1,6 @@
 //! A connection to an endpoint: one that is there, or a new one.
 
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1;
@@ -50,8 +48,7 @@ pub(super) async fn obtain(
             }
             if freshness == Freshness::Any {
                 let endpoint = decision.endpoint.id;
-                let idle = poll_fn(|context| Poll::Ready(worker.pools.take(endpoint, now, context)));
-                if let Some(idle) = idle.await {
+                if let Some(idle) = worker.pools.take(endpoint, now) {
                     return Ok(UpstreamConnection::Own(idle));
                 }
             }
@@ -61,7 +58,7 @@ pub(super) async fn obtain(
     }
 }
 
-async fn open_own(worker: &Worker, decision: &Decision) -> Result<OwnConnection, ProxyError> {
+async fn open_own(worker: &Worker, decision: &Decision) -> Result<Box<OwnConnection>, ProxyError> {
     let stream = connect(worker, decision, &[]).await?;
     speak(worker, decision, stream, decision.timeouts.idle).await
 }
@@ -71,7 +68,7 @@ async fn open_for_one(
     worker: &Worker,
     decision: &Decision,
     header: &[u8],
-) -> Result<OwnConnection, ProxyError> {
+) -> Result<Box<OwnConnection>, ProxyError> {
     let stream = connect(worker, decision, header).await?;
     speak(worker, decision, stream, Duration::ZERO).await
 }
@@ -81,13 +78,14 @@ async fn speak(
     decision: &Decision,
     stream: Stream,
     idle_timeout: Duration,
-) -> Result<OwnConnection, ProxyError> {
+) -> Result<Box<OwnConnection>, ProxyError> {
     let (sender, driver) = http1::Builder::new()
         .max_buf_size(BUFFER_BYTES_MAX)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| ProxyError::Reset(Some(error)))?;
-    Ok(OwnConnection::new(sender, driver, decision.endpoint.id, idle_timeout, &worker.shard))
+    let connection = OwnConnection::new(sender, driver, decision.endpoint.id, idle_timeout, &worker.shard);
+    Ok(Box::new(connection))
 }
 
 /// Many requests may come before the first connection is there: one opens it, the others wait for it.

@@ -9,12 +9,12 @@ use std::cell::Cell;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use http::{Request, StatusCode};
 
 /// Hints of one connection waiting to be written. More are dropped: they are advice.
-pub(super) const HINTS_MAX: usize = 16;
+const HINTS_MAX: usize = 16;
 
 /// An upstream that sends more answers ahead of one answer than this is at fault.
 pub(super) const ANSWERS_AHEAD_MAX: u32 = 64;
@@ -30,6 +30,52 @@ pub(super) fn counting(drive: impl FnOnce()) -> u32 {
     SEEN.set(0);
     drive();
     SEEN.get()
+}
+
+/// Where the hints of one connection are put.
+#[derive(Clone, Debug)]
+pub(super) struct Hints(Arc<Queue>);
+
+#[derive(Debug)]
+struct Queue {
+    /// Nearly always there are none, and the socket asks at each write: that costs it one load.
+    any: AtomicBool,
+    hints: SyncSender<Box<[u8]>>,
+}
+
+/// The socket's end.
+#[derive(Debug)]
+pub(super) struct HintsToWrite {
+    queue: Hints,
+    hints: Receiver<Box<[u8]>>,
+}
+
+impl Hints {
+    pub(super) fn new() -> (Self, HintsToWrite) {
+        let (sender, hints) = sync_channel(HINTS_MAX);
+        let queue = Self(Arc::new(Queue { any: AtomicBool::new(false), hints: sender }));
+        (queue.clone(), HintsToWrite { queue, hints })
+    }
+
+    /// A full queue drops the hint: the client loses advice, nothing else.
+    fn put(&self, hint: Box<[u8]>) {
+        let _ = self.0.hints.try_send(hint);
+        self.0.any.store(true, Ordering::Release);
+    }
+}
+
+impl HintsToWrite {
+    pub(super) fn next(&self) -> Option<Box<[u8]>> {
+        let any = &self.queue.0.any;
+        if !any.load(Ordering::Acquire) {
+            return None;
+        }
+        let hint = self.hints.try_recv().ok();
+        if hint.is_none() {
+            any.store(false, Ordering::Release);
+        }
+        hint
+    }
 }
 
 /// Closed until the upstream says `100 Continue`.
@@ -48,14 +94,13 @@ impl Gate {
 
 /// Has hyper's client tell us of informational answers to this request. Without `hints` (an HTTP/1.0 client
 /// cannot be sent any) they end here.
-pub(super) fn listen<B>(request: &mut Request<B>, gate: Option<Gate>, hints: Option<SyncSender<Box<[u8]>>>) {
+pub(super) fn listen<B>(request: &mut Request<B>, gate: Option<Gate>, hints: Option<Hints>) {
     hyper::ext::on_informational(request, move |response| {
         SEEN.set(SEEN.get() + 1);
         match (response.status(), &gate, &hints) {
             (StatusCode::CONTINUE, Some(gate), _) => gate.open(),
             (StatusCode::EARLY_HINTS, _, Some(hints)) if SEEN.get() <= ANSWERS_AHEAD_MAX => {
-                // A full queue drops the hint: the client loses advice, nothing else.
-                let _ = hints.try_send(bytes_of_hint(response.headers()));
+                hints.put(bytes_of_hint(response.headers()));
             }
             _ => {}
         }

@@ -14,6 +14,7 @@ use super::connect::{Freshness, obtain};
 use super::connection::Downstream;
 use super::deadline::Deadline;
 use super::error::ProxyError;
+use super::headers::Content;
 use super::pool::UpstreamConnection;
 use super::recall::Recall;
 use super::record::Record;
@@ -34,7 +35,8 @@ const TRIES_MAX: u32 = 4;
 
 /// A request as the upstream will get it.
 pub(super) struct Outgoing {
-    pub(super) request: Request<RequestBody>,
+    /// In a box: it is handed on more often than it is looked at.
+    pub(super) request: Box<Request<RequestBody>>,
     pub(super) websocket: Option<Asked>,
     /// `None`: there is no body.
     pub(super) body_state: Option<Rc<Cell<BodyState>>>,
@@ -98,7 +100,7 @@ pub(super) async fn exchange(
         let Attempt { result, again } = if record.sit() {
             attempt(request, means, record).await
         } else {
-            Attempt { result: Err(ProxyError::Overflow), again: Some(Again::Unsent(Box::new(request))) }
+            Attempt { result: Err(ProxyError::Overflow), again: Some(Again::Unsent(request)) }
         };
         let next = match (outcome_of(&result, record.decision()), &again) {
             (Some(outcome), Some(again)) => {
@@ -115,8 +117,8 @@ pub(super) async fn exchange(
         // With its connection: nothing of this answer may be read by anybody.
         drop(result);
         request = match again {
-            Again::Unsent(unsent) => *unsent,
-            Again::Sent(head) => spare.request(head).ok_or(ProxyError::Reset(None))?,
+            Again::Unsent(unsent) => unsent,
+            Again::Sent(head) => Box::new(spare.request(head).ok_or(ProxyError::Reset(None))?),
         };
         match next {
             Next::Rescue(fallback) => record.rescue(outcome, answered, fallback),
@@ -148,12 +150,12 @@ fn outcome_of(
 
 /// Sends to the endpoint that the decision names. A dead pooled connection's request is sent again where that is
 /// safe, at most once on a new connection; that is nobody's failure, and is not counted.
-async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &Record) -> Attempt {
+async fn attempt(mut request: Box<Request<RequestBody>>, means: Means<'_>, record: &Record) -> Attempt {
     let Means { downstream, websocket, body_state, spare } = means;
     let (worker, decision) = (&downstream.worker, record.decision());
     // What becomes a tunnel keeps its connection.
     let mut freshness = if websocket.is_some() { Freshness::New } else { Freshness::Any };
-    let mut call = call_deadline(worker, &request);
+    let mut call = call_deadline(worker, &request, record.content());
     let recall = Recall::of(worker, decision, spare);
     for _ in 0..TRIES_MAX {
         let recallable = recall.as_ref().filter(|_| request.version() != Version::HTTP_2);
@@ -161,7 +163,7 @@ async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &R
             Ok(connection) => connection,
             Err(error) => {
                 // One that was written for HTTP/2 before it came back can be read by nothing else.
-                let unsent = (request.version() != Version::HTTP_2).then(|| Again::Unsent(Box::new(request)));
+                let unsent = (request.version() != Version::HTTP_2).then_some(Again::Unsent(request));
                 return Attempt { result: Err(error), again: unsent };
             }
         };
@@ -182,10 +184,10 @@ async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &R
         // Only a connection that was there can have been dead before we came; then a new one must do.
         freshness = Freshness::New;
         request = match (failed, copy) {
-            (Failed::Unsent(unsent), _) if reused => *unsent,
+            (Failed::Unsent(unsent), _) if reused => unsent,
             (Failed::Broken(error), Some(copy)) if may_go_again(&error, &copy, reused, spare) => {
                 match spare.request(copy) {
-                    Some(request) => request,
+                    Some(request) => Box::new(request),
                     None => return Attempt { result: Err(ProxyError::Reset(Some(error))), again: None },
                 }
             }
@@ -219,9 +221,8 @@ async fn connect(
 }
 
 /// Of a gRPC call that has one.
-fn call_deadline(worker: &Worker, request: &Request<RequestBody>) -> Option<Deadline> {
-    let headers = request.headers();
-    let span = if headers::is_grpc(headers) { grpc::timeout(headers) } else { None };
+fn call_deadline(worker: &Worker, request: &Request<RequestBody>, content: Content) -> Option<Deadline> {
+    let span = if content == Content::Grpc { grpc::timeout(request.headers()) } else { None };
     span.map(|span| Deadline::after(&worker.deadlines, span))
 }
 

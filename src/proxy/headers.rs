@@ -88,18 +88,20 @@ pub(super) fn prepare_request(
     if parts.headers.contains_key(header::EXPECT) && !may_expect(version, &parts.headers) {
         parts.headers.remove(header::EXPECT);
     }
-    let wants_trailers = parts.headers.get(header::TE).is_some_and(|te| has_token(te, "trailers"));
-    strip_hop_by_hop(&mut parts.headers);
     let headers = &mut parts.headers;
-    if wants_trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    if has_hop_by_hop(headers) {
+        let wants_trailers = headers.get(header::TE).is_some_and(|te| has_token(te, "trailers"));
+        strip_hop_by_hop(headers);
+        if wants_trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
     }
     forwarded::settle(headers, version, downstream);
     if !headers.get(X_REQUEST_ID).is_some_and(is_request_id) {
         headers.insert(X_REQUEST_ID, request_id());
     }
-    if !headers.contains_key(header::HOST) {
-        // HTTP/1.0 without Host. We speak 1.1 upstream, where the field must be there and may be empty.
+    if version == Version::HTTP_10 && !headers.contains_key(header::HOST) {
+        // We speak 1.1 upstream, where the field must be there and may be empty.
         headers.insert(header::HOST, HeaderValue::from_static(""));
     }
     parts.version = Version::HTTP_11;
@@ -170,6 +172,9 @@ pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
 
 /// Makes the head of a response ours.
 pub(super) fn prepare_response(headers: &mut HeaderMap) {
+    if !has_hop_by_hop(headers) {
+        return;
+    }
     if headers.contains_key(header::TRANSFER_ENCODING) {
         // Chunked overrides a length (RFC 9112, 6.3). Kept, the length would cut the body where it says.
         headers.remove(header::CONTENT_LENGTH);
@@ -177,18 +182,35 @@ pub(super) fn prepare_response(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
 }
 
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    content_type_begins_with(headers, b"application/grpc")
+/// What a message carries, as far as it matters on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Plain,
+    Grpc,
+    /// Server-sent events.
+    Events,
 }
 
-/// A body that is a stream of messages: there may be long rests between two.
-pub(super) fn is_message_stream(headers: &HeaderMap) -> bool {
-    is_grpc(headers) || content_type_begins_with(headers, b"text/event-stream")
-}
+impl Content {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let Some(value) = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) else {
+            return Self::Plain;
+        };
+        let begins_with =
+            |start: &[u8]| value.get(..start.len()).is_some_and(|value| value.eq_ignore_ascii_case(start));
+        if begins_with(b"application/grpc") {
+            Self::Grpc
+        } else if begins_with(b"text/event-stream") {
+            Self::Events
+        } else {
+            Self::Plain
+        }
+    }
 
-fn content_type_begins_with(headers: &HeaderMap, start: &[u8]) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    value.and_then(|value| value.get(..start.len())).is_some_and(|value| value.eq_ignore_ascii_case(start))
+    /// There may be long rests between two messages of its body.
+    pub(super) fn is_message_stream(self) -> bool {
+        self != Self::Plain
+    }
 }
 
 /// One field with this one value, in any case.
@@ -212,7 +234,11 @@ fn use_origin_form(parts: &mut Parts) {
     parts.uri = Uri::from(path);
 }
 
-/// Most messages have `Connection` at most: the names are walked once, and the map is asked only for those found.
+/// Most messages have none, or `Connection`: the names are walked, and the map is asked only for those found.
+fn has_hop_by_hop(headers: &HeaderMap) -> bool {
+    headers.keys().any(is_hop_by_hop)
+}
+
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let nominated = if headers.contains_key(header::CONNECTION) { nominated(headers) } else { Vec::new() };
     for name in nominated {

@@ -20,6 +20,7 @@ use super::body::{ResponseBody, Tail};
 use super::clock;
 use super::connection::Downstream;
 use super::exchange::{Exchanged, Outgoing, exchange};
+use super::headers::Content;
 use super::record::Record;
 use super::replay::{BodyCopy, Head, Spare, SpareBody};
 use super::total::Total;
@@ -27,14 +28,14 @@ use super::upload::RequestBody;
 use super::worker::Worker;
 use crate::metrics::copies::Uncopied;
 use crate::metrics::load::Pressure;
-use crate::routing::{Answer, Decision, Holds, Mirrored, Snapshot};
+use crate::routing::{Decision, Holds, Mirrored, Snapshot};
 
 /// An answer that has not ended by then is broken off.
 const AGE_MAX: Duration = Duration::from_secs(60);
 
 /// A copy in the making.
 pub(super) struct Copy {
-    mirrored: Mirrored,
+    mirrored: Box<Mirrored>,
     line: Option<Box<Line>>,
     /// As it went to stable. `None` until then.
     sent: Option<(Head, BodyCopy)>,
@@ -42,9 +43,9 @@ pub(super) struct Copy {
 
 impl Copy {
     /// `line` is that of the request.
-    pub(super) fn new(mirrored: Mirrored, line: Option<&Line>, snapshot: &Snapshot) -> Box<Self> {
-        let line = line.zip(mirrored.decision).map(|(line, decision)| {
-            let route = Route::of(snapshot, &Answer::Forward(decision));
+    pub(super) fn new(mirrored: Box<Mirrored>, line: Option<&Line>, snapshot: &Snapshot) -> Box<Self> {
+        let line = line.zip(mirrored.decision.as_ref()).map(|(line, decision)| {
+            let route = Route::at(snapshot, decision.place);
             // A span is that of the live request.
             Box::new(Line { route, span: None, ..line.clone() })
         });
@@ -63,14 +64,15 @@ impl Copy {
     pub(super) fn send(self: Box<Self>, downstream: &Rc<Downstream>, live: StatusCode) {
         let worker = &downstream.worker;
         let Self { mirrored, line, sent } = *self;
-        let Mirrored { slot, in_flight_max, decision, limit, .. } = mirrored;
+        let Mirrored { slot, in_flight_max, decision, limit, .. } = *mirrored;
         let whole = sent.and_then(|(head, body)| Some((head, body.whole()?)));
         let is_short = worker.admission.pressure() != Pressure::None;
         let reason = match (decision, whole) {
             (Some(decision), Some(whole)) if !is_short && worker.copies.get() < in_flight_max => {
                 let under_way = UnderWay::begin(worker);
                 let holds = Holds { limit, ..Holds::default() };
-                let record = Record::start(worker, (decision, holds), None, clock::now(), line);
+                let content = Content::of(whole.0.headers());
+                let record = Record::start(worker, (decision, holds), (content, None), clock::now(), line);
                 let copying = show(Rc::clone(downstream), record, whole, live);
                 tokio::task::spawn_local(async move {
                     copying.await;
@@ -89,7 +91,7 @@ impl Copy {
 /// Sends the copy, and reads its answer to the end.
 async fn show(
     downstream: Rc<Downstream>,
-    mut record: Record,
+    mut record: Box<Record>,
     (mut head, body): (Head, Option<Bytes>),
     live: StatusCode,
 ) {
@@ -102,7 +104,7 @@ async fn show(
     // Without a body it can be sent again, where a pooled connection turns out to be dead.
     let spare = if body.is_some() { SpareBody::Gone } else { SpareBody::Empty };
     let spare = Spare { body: spare, gate: None, hints: None };
-    let request = head.with(RequestBody::Whole(body));
+    let request = Box::new(head.with(RequestBody::Whole(body)));
     let outgoing = Outgoing { request, websocket: None, body_state: None, spare };
     let exchanged = {
         let exchange = pin!(exchange(&downstream, outgoing, &mut record));

@@ -13,10 +13,11 @@ use http_body::Body;
 
 use super::access_log::{End, Line};
 use super::clock::{self, micros};
+use super::grpc;
+use super::headers::Content;
 use super::no_endpoint;
 use super::retry::Kind;
 use super::worker::Worker;
-use super::{grpc, headers};
 use crate::config::CountsAs;
 use crate::metrics::judged::Evidence;
 use crate::metrics::shard::Finish;
@@ -30,7 +31,7 @@ pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
 pub(super) struct Record {
     worker: Rc<Worker>,
     /// Where it is counted never changes; where it is served does, when it is retried or rescued.
-    decision: Decision,
+    decision: Box<Decision>,
     holds: Holds,
     seat: Option<Seat>,
     started: Instant,
@@ -40,6 +41,8 @@ pub(super) struct Record {
     call: Option<u8>,
     /// What the route's own rules say of the answer. `None`: none of them is about this request.
     meant: Option<Meant>,
+    /// Of the request.
+    content: Content,
     /// Which events the answer is, a bit for each.
     events: u8,
     /// When the body had passed, if it did.
@@ -77,18 +80,19 @@ impl First {
 }
 
 impl Record {
+    /// In a box: it goes from hand to hand more often than anything else of a request.
     pub(super) fn start(
         worker: &Rc<Worker>,
-        (decision, holds): (Decision, Holds),
-        meant: Option<Meant>,
+        (decision, holds): (Box<Decision>, Holds),
+        (content, meant): (Content, Option<Meant>),
         started: Instant,
         line: Option<Box<Line>>,
-    ) -> Self {
+    ) -> Box<Self> {
         worker.shard.slot(decision.slot).start(micros(worker.epoch, started));
         worker.shard.draw(decision.lot);
         worker.pools.enter(decision.endpoint.id);
         no_endpoint::miss(worker, decision.instead_of, started);
-        Self {
+        Box::new(Self {
             worker: Rc::clone(worker),
             decision,
             holds,
@@ -98,6 +102,7 @@ impl Record {
             code: None,
             call: None,
             meant,
+            content,
             events: 0,
             ended: None,
             counted: false,
@@ -108,7 +113,7 @@ impl Record {
             bytes_down: 0,
             bytes_up: line.as_ref().map(|_| Rc::default()),
             line,
-        }
+        })
     }
 
     pub(super) fn started(&self) -> Instant {
@@ -117,6 +122,10 @@ impl Record {
 
     pub(super) fn decision(&self) -> &Decision {
         &self.decision
+    }
+
+    pub(super) fn content(&self) -> Content {
+        self.content
     }
 
     pub(super) fn worker(&self) -> &Rc<Worker> {
@@ -157,7 +166,7 @@ impl Record {
         no_endpoint::count(&self.worker, self.decision.endpoint.id, attempt.outcome());
         self.worker.pools.leave(self.decision.endpoint.id);
         self.worker.pools.enter(decision.endpoint.id);
-        self.decision = decision;
+        *self.decision = decision;
     }
 
     /// After so long without a head the request is [`Record::late`]. `None`: it tells nothing of the variant, or has told it.
@@ -177,17 +186,19 @@ impl Record {
         self.worker.shard.count_phantom(self.decision.phantom, evidence);
     }
 
-    /// The upstream's response head is here.
-    pub(super) fn head<B: Body>(&mut self, response: &Response<B>) {
+    /// The upstream's response head is here, and says what follows.
+    pub(super) fn head<B: Body>(&mut self, response: &Response<B>) -> Content {
         self.head_us = Some(micros(self.started, clock::now()));
         self.code = Some(response.status().as_u16());
-        if headers::is_grpc(response.headers()) {
+        let content = Content::of(response.headers());
+        if content == Content::Grpc {
             // Until the trailers are here, unless the head is all there is.
             self.call = Some(grpc::code(response.headers()));
         }
         if let Some(meant) = self.meant.as_ref().filter(|_| self.first.is_none()) {
             self.events = meant.events(response.status(), response.headers());
         }
+        content
     }
 
     /// What stands behind the response body.

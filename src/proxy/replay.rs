@@ -10,14 +10,13 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Uri, header};
 use http_body::{Frame, SizeHint};
 
-use super::early::{self, Gate};
+use super::early::{self, Gate, Hints};
 use super::upload::{BodyState, RequestBody, Upload};
 
 /// What is left to send a request again with, beside its head.
@@ -25,7 +24,7 @@ pub(super) struct Spare {
     pub(super) body: SpareBody,
     pub(super) gate: Option<Gate>,
     /// `None`: an HTTP/1.0 client, which cannot be sent any.
-    pub(super) hints: Option<SyncSender<Box<[u8]>>>,
+    pub(super) hints: Option<Hints>,
 }
 
 pub(super) enum SpareBody {
@@ -80,6 +79,10 @@ impl Head {
             uri: request.uri().clone(),
             headers: request.headers().clone(),
         }
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {

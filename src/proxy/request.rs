@@ -26,6 +26,7 @@ use super::deadline::Deadline;
 use super::early::{self, Gate};
 use super::error::answer;
 use super::exchange::{Exchanged, Outgoing, exchange};
+use super::headers::Content;
 use super::mirror::Copy;
 use super::policy::Active;
 use super::pool::UpstreamConnection;
@@ -50,12 +51,12 @@ pub(super) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let busy = downstream.begin_request(request.version());
-    let grpc = headers::is_grpc(request.headers());
+    let content = Content::of(request.headers());
     let mut response = match downstream.worker.admission.pressure() {
         Pressure::Full => overloaded(&downstream),
-        Pressure::None | Pressure::High => respond(&downstream, request).await,
+        Pressure::None | Pressure::High => respond(&downstream, request, content).await,
     };
-    if grpc && response.body().is_our_own() {
+    if content == Content::Grpc && response.body().is_our_own() {
         response = grpc::answer(response);
     }
     let last = downstream.worker.is_winding_down() || downstream.is_used_up();
@@ -76,7 +77,11 @@ fn overloaded(downstream: &Downstream) -> Response<ResponseBody> {
     response
 }
 
-async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) -> Response<ResponseBody> {
+async fn respond(
+    downstream: &Rc<Downstream>,
+    mut request: Request<Incoming>,
+    content: Content,
+) -> Response<ResponseBody> {
     let started = clock::now();
     let worker = &downstream.worker;
     if request.version() == Version::HTTP_2 {
@@ -127,7 +132,7 @@ async fn respond(downstream: &Rc<Downstream>, mut request: Request<Incoming>) ->
                 // One that came by `Upgrade` is a plain request as well, and goes on as such.
                 websocket => websocket.filter(|_| decision.websocket),
             };
-            let record = Record::start(worker, (decision, holds), meant, started, line);
+            let record = Record::start(worker, (decision, holds), (content, meant), started, line);
             let changes = Changes { policy: policy.as_deref_mut(), copy };
             forward(downstream, request, websocket, record, changes).await
         }
@@ -204,10 +209,10 @@ async fn forward(
     downstream: &Rc<Downstream>,
     request: Request<Incoming>,
     websocket: Option<Asked>,
-    mut record: Record,
+    mut record: Box<Record>,
     mut changes: Changes<'_>,
 ) -> Response<ResponseBody> {
-    let is_endless = websocket.is_some() || headers::is_message_stream(request.headers());
+    let is_endless = websocket.is_some() || record.content().is_message_stream();
     let span = record.decision().timeouts.request.filter(|_| !is_endless);
     let mut total = Total::new(&downstream.worker.deadlines, span);
     changes.copy.take_if(|_| is_endless);
@@ -220,13 +225,15 @@ async fn forward(
     };
     match exchanged {
         Ok(Exchanged { response, connection, switched }) => {
-            record.head(&response);
+            let content = record.head(&response);
             if let Some(copy) = changes.copy {
                 copy.send(downstream, response.status());
             }
             match switched {
                 Some(asked) => switch(downstream, response, connection, asked, record),
-                None => pass_down(downstream, response, connection, Passing { record, uploads, total }),
+                None => {
+                    pass_down(downstream, response, connection, Passing { record, content, uploads, total })
+                }
             }
         }
         Err(error) => {
@@ -277,7 +284,7 @@ fn prepare(
     let (body, body_state) = RequestBody::new(
         incoming,
         UploadSetup {
-            timeout: match headers::is_message_stream(&parts.headers) {
+            timeout: match record.content().is_message_stream() {
                 true => stream_timeout,
                 false => downstream.listener.body_timeout,
             },
@@ -298,7 +305,7 @@ fn prepare(
     // Hints of a canary that stable may stand in for are kept back: they would belong to an answer that never came.
     let heard = hints.clone().filter(|_| record.decision().fallback.is_none());
     early::listen(&mut request, gate.clone(), heard);
-    Outgoing { request, websocket, body_state, spare: Spare { body: spare, gate, hints } }
+    Outgoing { request: Box::new(request), websocket, body_state, spare: Spare { body: spare, gate, hints } }
 }
 
 /// 32 hex digits.
@@ -314,7 +321,9 @@ fn request_id(high: u64, low: u64) -> HeaderValue {
 
 /// What goes on behind the head of the answer.
 struct Passing {
-    record: Record,
+    record: Box<Record>,
+    /// Of the answer.
+    content: Content,
     uploads: Option<Rc<Cell<BodyState>>>,
     total: Total,
 }
@@ -326,14 +335,14 @@ fn pass_down(
     mut connection: UpstreamConnection,
     passing: Passing,
 ) -> Response<ResponseBody> {
-    let Passing { record, uploads, mut total } = passing;
+    let Passing { record, content, uploads, mut total } = passing;
     let (mut parts, incoming) = response.into_parts();
     headers::prepare_response(&mut parts.headers);
     // Ours, whatever the upstream speaks. With its 1.0 an answer would end where the connection ends, and one that
     // broke off would look whole.
     parts.version = Version::HTTP_11;
     let timeouts = record.decision().timeouts;
-    let rest = if headers::is_message_stream(&parts.headers) {
+    let rest = if content.is_message_stream() {
         downstream.expect_rests(timeouts.stream);
         total.lift();
         timeouts.stream
@@ -360,7 +369,7 @@ fn switch(
     mut response: Response<Incoming>,
     connection: UpstreamConnection,
     mut asked: Asked,
-    record: Record,
+    record: Box<Record>,
 ) -> Response<ResponseBody> {
     downstream.expect_rests(record.decision().timeouts.stream);
     let upstream = tunnel::Upstream::of(&mut response, connection);

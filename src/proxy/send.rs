@@ -3,13 +3,14 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::uri::Scheme;
 use http::{Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use tokio::task::unconstrained;
 
 use super::connection::Downstream;
 use super::deadline::Deadline;
@@ -63,12 +64,12 @@ impl Failed {
 pub(super) async fn send(
     wait: Wait<'_>,
     connection: &mut UpstreamConnection,
-    mut request: Request<RequestBody>,
+    mut request: Box<Request<RequestBody>>,
     decision: &Decision,
 ) -> Result<Response<Incoming>, Failed> {
     match connection {
         UpstreamConnection::Own(own) => {
-            let head = own.sender.try_send_request(request);
+            let head = unwoken(own.sender.try_send_request(*request));
             // The connection is polled in this very task.
             wait.head(head, |context| early::counting(|| own.drive(context))).await
         }
@@ -86,7 +87,7 @@ pub(super) async fn send(
                 }
                 websocket::write_as_connect(&mut request);
             }
-            let head = stream.sender().try_send_request(request);
+            let head = stream.sender().try_send_request(*request);
             let head = wait.head(head, |_| 0).await;
             // Perhaps nobody is there any more: nobody else is to wait for that.
             match &head {
@@ -98,6 +99,14 @@ pub(super) async fn send(
             head
         }
     }
+}
+
+/// What only this very task brings about, by driving a connection right before it looks. A waker would have the task
+/// polled once more, for what it knows already.
+async fn unwoken<F: Future>(future: F) -> F::Output {
+    // Without a waker nobody hears that the task has used up its turn.
+    let mut future = pin!(unconstrained(future));
+    poll_fn(|_| future.as_mut().poll(&mut Context::from_waker(Waker::noop()))).await
 }
 
 /// More than this one request failed.

@@ -21,11 +21,11 @@ const BUFFER_BYTES: usize = 16 * 1024;
 /// The upstream that said yes, and the record of the request that asked it.
 pub(super) struct Tunnel {
     pub(super) upstream: Upstream,
-    pub(super) record: Record,
+    pub(super) record: Box<Record>,
 }
 
 pub(super) enum Upstream {
-    Own(OwnConnection),
+    Own(Box<OwnConnection>),
     Shared(SharedStream, OnUpgrade),
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn run(
 
 struct Ends<'a> {
     worker: &'a Worker,
-    record: Record,
+    record: Box<Record>,
 }
 
 impl Ends<'_> {
@@ -110,7 +110,7 @@ impl Ends<'_> {
 }
 
 /// The bare stream, and what was read from it behind the 101.
-async fn take_stream(mut upstream: OwnConnection) -> Option<(Stream, Vec<u8>)> {
+async fn take_stream(mut upstream: Box<OwnConnection>) -> Option<(Stream, Vec<u8>)> {
     // With the switch hyper's part is over, and its state machine ends.
     std::future::poll_fn(|context| {
         upstream.drive(context);

@@ -105,7 +105,7 @@ impl Worker {
     pub(super) fn decide(
         &self,
         view: &View<'_>,
-        also: impl FnOnce(&Snapshot, &Answer, Option<Mirrored>),
+        also: impl FnOnce(&Snapshot, &Answer, Option<Box<Mirrored>>),
     ) -> Decided {
         let mut live = self.live.borrow_mut();
         let mut dice = self.dice.borrow_mut();

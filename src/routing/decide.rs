@@ -46,7 +46,8 @@ pub fn decide(
     let mut found = Finding { snapshot, serving, view, dice, in_flight, route: index };
     if let Some(chosen) = found.endpoint(assigned.variant) {
         let drill = is_drilled(snapshot.shares(index), assigned.variant, assigned.why, found.dice);
-        let decision = Decision { lot, phantom, drill, ..found.decision(assigned, chosen) };
+        let mut decision = found.decision(assigned, chosen);
+        (decision.lot, decision.phantom, decision.drill) = (lot, phantom, drill);
         return found.forward(decision, permit);
     }
     let stable = serving.variants[STABLE].slot;
@@ -65,7 +66,8 @@ pub fn decide(
     let at_stable = Assigned { variant: STABLE, why: Why::NoEndpoint, user: None };
     match found.endpoint(STABLE) {
         Some(chosen) => {
-            let decision = Decision { instead_of, lot, ..found.decision(at_stable, chosen) };
+            let mut decision = found.decision(at_stable, chosen);
+            (decision.instead_of, decision.lot) = (instead_of, lot);
             found.forward(decision, None)
         }
         None => nobody(at_stable, instead_of),
@@ -128,10 +130,10 @@ impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
         balance::choose(group, self.snapshot.usable(group.index), key, self.dice, &self.in_flight)
     }
 
-    fn decision(&self, assigned: Assigned, chosen: Chosen) -> Decision {
+    fn decision(&self, assigned: Assigned, chosen: Chosen) -> Box<Decision> {
         let Assigned { variant: index, why, user } = assigned;
         let variant = &self.serving.variants[index];
-        Decision {
+        Box::new(Decision {
             generation: self.snapshot.generation(),
             slot: variant.slot,
             place: Place { route: self.route, variant: index },
@@ -151,11 +153,11 @@ impl<F: Fn(EndpointId) -> u32> Finding<'_, F> {
             retry: variant.group.retry,
             fallback: None,
             drill: false,
-        }
+        })
     }
 
     /// Stable is chosen together with the canary, to stand ready.
-    fn forward(&mut self, mut decision: Decision, permit: Option<Permit>) -> Decided {
+    fn forward(&mut self, mut decision: Box<Decision>, permit: Option<Permit>) -> Decided {
         let mut holds = Holds {
             permit,
             limit: self.serving.variants[decision.place.variant].group.limit.clone(),

@@ -23,7 +23,7 @@ pub struct Mirrored {
     pub body_bytes_max: u32,
     pub in_flight_max: u32,
     /// `None`: none of its endpoints can be used.
-    pub decision: Option<Decision>,
+    pub decision: Option<Box<Decision>>,
     pub limit: Option<Limit>,
 }
 
@@ -34,7 +34,7 @@ pub fn mirror(
     answer: &Answer,
     dice: &mut Dice,
     in_flight: impl Fn(EndpointId) -> u32,
-) -> Option<Mirrored> {
+) -> Option<Box<Mirrored>> {
     let Answer::Forward(live) = answer else { return None };
     let (at, share) = snapshot.shares(live.place.route).mirror()?;
     let serving = snapshot.table().routes().get(live.place.route)?.serving.as_ref()?;
@@ -46,33 +46,35 @@ pub fn mirror(
     let group = &mirror.targets.get(at)?.group;
     let key = || sticky::endpoint_key(serving.sticky.as_ref(), view);
     let chosen = balance::choose(group, snapshot.usable(group.index), key, dice, in_flight);
-    let decision = chosen.map(|chosen| Decision {
-        slot: mirror.slot,
-        place: Place { route: live.place.route, variant: serving.variants.len() + at },
-        endpoint: chosen.endpoint,
-        protocol: group.protocol,
-        proxy_protocol: group.proxy_protocol,
-        timeouts: group.timeouts,
-        why: Why::Mirror,
-        user: None,
-        websocket: false,
-        instead_of: None,
-        lot: None,
-        phantom: None,
-        canary: false,
-        other: None,
-        retry: None,
-        fallback: None,
-        drill: false,
-        ..*live
+    let decision = chosen.map(|chosen| {
+        Box::new(Decision {
+            slot: mirror.slot,
+            place: Place { route: live.place.route, variant: serving.variants.len() + at },
+            endpoint: chosen.endpoint,
+            protocol: group.protocol,
+            proxy_protocol: group.proxy_protocol,
+            timeouts: group.timeouts,
+            why: Why::Mirror,
+            user: None,
+            websocket: false,
+            instead_of: None,
+            lot: None,
+            phantom: None,
+            canary: false,
+            other: None,
+            retry: None,
+            fallback: None,
+            drill: false,
+            ..**live
+        })
     });
-    Some(Mirrored {
+    Some(Box::new(Mirrored {
         slot: mirror.slot,
         body_bytes_max: mirror.body_bytes_max,
         in_flight_max: mirror.in_flight_max,
         decision,
         limit: group.limit.clone(),
-    })
+    }))
 }
 
 /// What a route has of it. A plan may copy to any canary, so where there is such a plan each is prepared.

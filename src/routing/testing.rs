@@ -134,7 +134,7 @@ impl Request {
 
     pub(super) fn decide(&self, snapshot: &Snapshot, dice: &mut Dice) -> Decision {
         match decide(snapshot, &self.view(), dice, |_| 0).answer {
-            Answer::Forward(decision) => decision,
+            Answer::Forward(decision) => *decision,
             other => panic!("{other:?}"),
         }
     }

@@ -222,13 +222,18 @@ fn answers_that_nobody_takes_cost_bounded_memory_and_end_in_time() {
         for stream in streams(100) {
             attacker.get(stream, "/large");
         }
-        // The heads need no window; the bodies wait for it, and then for nothing more.
-        for stream in streams(100) {
-            assert_eq!(attacker.fate(stream), Fate::Answered(200));
-        }
-        for stream in streams(100) {
-            let reset = attacker.until(|frame| frame.kind == RST_STREAM);
-            assert!(reset.is_ok(), "{stream} of 100: {reset:?}");
+        // The heads need no window; the bodies wait for it, and then for nothing more. On a busy machine the first is
+        // reset before the last has its head.
+        let (mut heads, mut resets) = (0, 0);
+        while heads < 100 || resets < 100 {
+            match attacker.next() {
+                Ok(frame) if frame.kind == HEADERS => {
+                    assert_eq!(frame.status(), 200);
+                    heads += 1;
+                }
+                Ok(frame) => resets += usize::from(frame.kind == RST_STREAM),
+                Err(end) => panic!("{end:?} after {heads} heads and {resets} resets of 100"),
+            }
         }
         wait::until("nobody is served any more", || {
             (andon.metric("andon_requests_in_flight", &[]) == 0.0).then_some(())

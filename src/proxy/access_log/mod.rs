@@ -18,7 +18,7 @@ use crate::config;
 use crate::metrics::shard::Refused;
 use crate::metrics::totals::LogCounters;
 use crate::metrics::{Blame, Outcome, Shard};
-use crate::routing::{Answer, Decision, Names, NoEndpoint, Snapshot, Why};
+use crate::routing::{Answer, Names, Place, Snapshot, Why};
 
 mod format;
 mod writer;
@@ -84,12 +84,18 @@ pub(super) enum Route {
 
 impl Route {
     pub(super) fn of(snapshot: &Snapshot, answer: &Answer) -> Self {
-        if let Answer::Forward(Decision { place, .. }) | Answer::NoEndpoint(NoEndpoint { place, .. }) = answer
-        {
-            return snapshot.names(*place).map_or(Self::None, |names| Self::Served(Arc::clone(names)));
+        match answer {
+            Answer::Forward(decision) => Self::at(snapshot, decision.place),
+            Answer::NoEndpoint(found) => Self::at(snapshot, found.place),
+            _ => {
+                let route = answer.route().and_then(|route| snapshot.table().routes().get(route));
+                route.map_or(Self::None, |route| Self::Named(Arc::clone(&route.name)))
+            }
         }
-        let route = answer.route().and_then(|route| snapshot.table().routes().get(route));
-        route.map_or(Self::None, |route| Self::Named(Arc::clone(&route.name)))
+    }
+
+    pub(super) fn at(snapshot: &Snapshot, place: Place) -> Self {
+        snapshot.names(place).map_or(Self::None, |names| Self::Served(Arc::clone(names)))
     }
 }
 

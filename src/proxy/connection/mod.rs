@@ -7,7 +7,6 @@
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::task::Context;
 use std::time::Duration;
 
@@ -16,11 +15,12 @@ use http::{HeaderValue, Version};
 use tokio::net::TcpStream;
 
 use super::deadline::Deadline;
+use super::early::Hints;
 use super::proxy_protocol::Addresses;
+use super::request;
 use super::tls::Session;
 use super::tunnel::Tunnel;
 use super::worker::Worker;
-use super::{early, request};
 use crate::config::Listener;
 
 mod greeting;
@@ -63,7 +63,7 @@ pub(super) struct Downstream {
     pub(super) scheme: Scheme,
     /// The peer's address as a header value, made once.
     pub(super) forwarded_for: HeaderValue,
-    pub(super) hints: SyncSender<Box<[u8]>>,
+    pub(super) hints: Hints,
     stage: Cell<Stage>,
     /// Requests so far.
     requests: Cell<u64>,
@@ -194,8 +194,9 @@ pub(super) async fn serve(
     let Some(addresses) = introduce(&worker, &listener, &mut socket, peer).await else { return };
     let Some(greeted) = greet(&worker, &listener, socket, addresses.source).await else { return };
     let Greeted { stream, protocol, first, session } = greeted;
-    let (downstream, hints) = open(worker, listener, addresses, protocol, session);
-    let io = Socket::new(stream, first, Rc::clone(&downstream), hints);
+    let (hints, to_write) = Hints::new();
+    let downstream = open(worker, listener, addresses, (protocol, session), hints);
+    let io = Socket::new(stream, first, Rc::clone(&downstream), to_write);
     match protocol {
         Protocol::Http1 => http1::serve(downstream, io).await,
         Protocol::Http2 => http2::serve(downstream, io).await,
@@ -206,16 +207,15 @@ fn open(
     worker: Rc<Worker>,
     listener: Rc<Listener>,
     addresses: Addresses,
-    protocol: Protocol,
-    session: Option<Session>,
-) -> (Rc<Downstream>, Receiver<Box<[u8]>>) {
+    (protocol, session): (Protocol, Option<Session>),
+    hints: Hints,
+) -> Rc<Downstream> {
     let Addresses { source: peer, destination: local } = addresses;
-    let (hints, receiver) = sync_channel(early::HINTS_MAX);
     let watch = Deadline::after(&worker.connection_deadlines, listener.header_timeout);
     let peer_trusted = trusts(&listener, peer.ip());
     let stream_idle = listener.stream_idle_timeout;
     let address = HeaderValue::from_str(&peer.ip().to_canonical().to_string());
-    let downstream = Downstream {
+    Rc::new(Downstream {
         worker,
         listener,
         peer,
@@ -236,8 +236,7 @@ fn open(
         ends_by_close: Cell::new(false),
         reset: Cell::new(false),
         broken_off: Cell::new(false),
-    };
-    (Rc::new(downstream), receiver)
+    })
 }
 
 /// An IPv4 peer of a listener for both families shows as `::ffff:10.0.0.1`, and is written as `10.0.0.0/8`.

@@ -3,7 +3,6 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::mpsc::Receiver;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
@@ -11,6 +10,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWrite;
 
+use super::super::early::HintsToWrite;
 use super::super::stream::Stream;
 use super::{Downstream, Protocol, Stage};
 
@@ -19,18 +19,13 @@ pub(super) struct Socket {
     /// Read before hyper came; it comes first.
     first: Bytes,
     downstream: Rc<Downstream>,
-    hints: Receiver<Box<[u8]>>,
+    hints: HintsToWrite,
     /// Nothing of a message is half written.
     at_boundary: bool,
 }
 
 impl Socket {
-    pub(super) fn new(
-        stream: Stream,
-        first: Bytes,
-        downstream: Rc<Downstream>,
-        hints: Receiver<Box<[u8]>>,
-    ) -> Self {
+    pub(super) fn new(stream: Stream, first: Bytes, downstream: Rc<Downstream>, hints: HintsToWrite) -> Self {
         Self { io: TokioIo::new(stream), first, downstream, hints, at_boundary: true }
     }
 
@@ -42,7 +37,7 @@ impl Socket {
     /// Hints are small and the socket's buffer is empty at a boundary; a hint that does not fit is dropped whole
     /// or, if it was taken in part, breaks the connection.
     fn write_hints(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        while let Ok(hint) = self.hints.try_recv() {
+        while let Some(hint) = self.hints.next() {
             if !self.at_boundary {
                 // The answer before this one is still going out. Kept, the hint could land behind its own head.
                 continue;

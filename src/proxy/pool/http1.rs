@@ -5,9 +5,11 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Context;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use atomic_waker::AtomicWaker;
 use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
@@ -23,7 +25,10 @@ pub(in crate::proxy) type Driver = Connection<TokioIo<Stream>, RequestBody>;
 pub(in crate::proxy) struct OwnConnection {
     pub(in crate::proxy) sender: SendRequest<RequestBody>,
     /// `None` once it was handed out.
-    driver: Option<Box<Driver>>,
+    driver: Option<Driver>,
+    bell: Arc<Bell>,
+    /// Of the bell.
+    waker: Waker,
     /// The state machine is done. It may still hold the socket, as after a switch of protocols.
     ended: bool,
     pub(super) endpoint: EndpointId,
@@ -43,9 +48,12 @@ impl OwnConnection {
         shard: &Arc<Shard>,
     ) -> Self {
         shard.upstream_opened.add(1);
+        let bell = Arc::new(Bell { hushed: AtomicBool::new(false), waiting: AtomicWaker::new() });
         Self {
             sender,
-            driver: Some(Box::new(driver)),
+            driver: Some(driver),
+            waker: Arc::clone(&bell).into(),
+            bell,
             ended: false,
             endpoint,
             idle_timeout,
@@ -60,16 +68,31 @@ impl OwnConnection {
         if let Some(driver) = &mut self.driver
             && !self.ended
         {
-            self.ended = Pin::new(driver).poll(context).is_ready();
+            self.bell.waiting.register(context.waker());
+            self.ended = Pin::new(driver).poll(&mut Context::from_waker(&self.waker)).is_ready();
         }
+    }
+
+    /// Takes what driving has brought. That makes room, of which the state machine would hear by a wake, and whoever takes
+    /// drives it anyway before waiting.
+    pub(in crate::proxy) fn hushed<T>(&self, take: impl FnOnce() -> T) -> T {
+        self.bell.hushed.store(true, Ordering::Relaxed);
+        let taken = take();
+        self.bell.hushed.store(false, Ordering::Relaxed);
+        taken
     }
 
     pub(in crate::proxy) fn has_ended(&self) -> bool {
         self.ended || self.driver.is_none()
     }
 
+    /// Nothing comes of it unless [`drive`](Self::drive) is called.
+    pub(in crate::proxy) fn is_driven_here(&self) -> bool {
+        self.driver.is_some()
+    }
+
     /// Hands the state machine out, to be driven elsewhere.
-    pub(in crate::proxy) fn take_driver(&mut self) -> Option<Box<Driver>> {
+    pub(in crate::proxy) fn take_driver(&mut self) -> Option<Driver> {
         self.driver.take()
     }
 
@@ -78,12 +101,31 @@ impl OwnConnection {
         self.idle_timeout.is_zero()
     }
 
-    pub(super) fn is_usable(&mut self, now: Instant, context: &mut Context<'_>) -> bool {
+    /// Leaves no waker: whoever takes it drives it at once.
+    pub(super) fn is_usable(&mut self, now: Instant) -> bool {
         if now.saturating_duration_since(self.idle_since) > self.idle_timeout {
             return false;
         }
-        self.drive(context);
+        self.drive(&mut Context::from_waker(Waker::noop()));
         !self.has_ended() && self.sender.is_ready()
+    }
+}
+
+/// Wakes whoever drives the connection, but for what that very task does.
+struct Bell {
+    hushed: AtomicBool,
+    waiting: AtomicWaker,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.hushed.load(Ordering::Relaxed) {
+            self.waiting.wake();
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
-use std::task::{Context, Waker};
 use std::time::Instant;
 
 use tokio::sync::Notify;
@@ -25,19 +24,12 @@ const SHARED_MAX: usize = 16;
 /// What carries one request to an endpoint and its answer back.
 pub(super) enum UpstreamConnection {
     /// HTTP/1: a connection of its own.
-    Own(OwnConnection),
+    Own(Box<OwnConnection>),
     /// HTTP/2: a stream beside others.
     Shared(SharedStream),
 }
 
 impl UpstreamConnection {
-    /// Lets the connection read and write, where it has no task for that.
-    pub(super) fn drive(&mut self, context: &mut Context<'_>) {
-        if let Self::Own(connection) = self {
-            connection.drive(context);
-        }
-    }
-
     /// It served a request before: if it fails now, the upstream may just have closed an idle connection.
     pub(super) fn is_reused(&self) -> bool {
         match self {
@@ -78,7 +70,8 @@ impl Hasher for IdHasher {
 struct Pool {
     in_flight: u32,
     /// Taken from the back: the connection used last is the least likely to have been closed.
-    idle: Vec<OwnConnection>,
+    #[expect(clippy::vec_box, reason = "they come and go as boxes: a move is a pointer")]
+    idle: Vec<Box<OwnConnection>>,
     shared: Vec<Rc<SharedConnection>>,
     /// While one is being opened: who needs it waits here.
     opening: Option<Rc<Notify>>,
@@ -109,23 +102,18 @@ impl Pools {
     }
 
     /// An idle connection that still works, if there is one. Those found dead on the way are closed.
-    pub(super) fn take(
-        &self,
-        endpoint: EndpointId,
-        now: Instant,
-        context: &mut Context<'_>,
-    ) -> Option<OwnConnection> {
+    pub(super) fn take(&self, endpoint: EndpointId, now: Instant) -> Option<Box<OwnConnection>> {
         let mut endpoints = self.endpoints.borrow_mut();
         let pool = endpoints.get_mut(&endpoint)?;
         while let Some(mut connection) = pool.idle.pop() {
-            if connection.is_usable(now, context) {
+            if connection.is_usable(now) {
                 return Some(connection);
             }
         }
         None
     }
 
-    pub(super) fn put_back(&self, mut connection: OwnConnection, now: Instant) {
+    pub(super) fn put_back(&self, mut connection: Box<OwnConnection>, now: Instant) {
         if connection.has_ended() || connection.is_for_one() {
             return;
         }
@@ -170,9 +158,8 @@ impl Pools {
 
     /// Closes what was idle too long or was closed from the other side, and forgets endpoints without any.
     pub(super) fn sweep(&self, now: Instant) {
-        let mut context = Context::from_waker(Waker::noop());
         self.endpoints.borrow_mut().retain(|_, pool| {
-            pool.idle.retain_mut(|connection| connection.is_usable(now, &mut context));
+            pool.idle.retain_mut(|connection| connection.is_usable(now));
             pool.shared.retain(|connection| !connection.is_closed() && !connection.is_idle_since_long(now));
             pool.in_flight > 0 || !pool.idle.is_empty() || !pool.shared.is_empty()
         });
