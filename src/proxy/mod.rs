@@ -6,6 +6,8 @@
 //! It knows routing and counting; it does not know that canaries are judged.
 
 #[doc(hidden)]
+pub mod benching;
+#[doc(hidden)]
 pub mod fuzzing;
 pub mod request;
 

@@ -309,7 +309,7 @@ fn prepare(
 }
 
 /// 32 hex digits.
-fn request_id(high: u64, low: u64) -> HeaderValue {
+pub(super) fn request_id(high: u64, low: u64) -> HeaderValue {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0; 32];
     for (index, byte) in text.iter_mut().enumerate() {

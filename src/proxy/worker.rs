@@ -100,6 +100,32 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    /// Takes what is for one alone out of the setup; nothing runs yet.
+    pub(super) fn new(setup: &mut Setup) -> Self {
+        Self {
+            live: RefCell::new(setup.live.reader()),
+            tls: RefCell::new(Arc::clone(&setup.tls.borrow())),
+            dice: RefCell::new(Dice::new(setup.seed)),
+            pools: Pools::default(),
+            budgets: Budgets::default(),
+            reserve: setup.reserve,
+            shard: Arc::clone(&setup.shard),
+            admission: Arc::clone(&setup.admission),
+            deadlines: Deadlines::new(REQUEST_TICK),
+            connection_deadlines: Deadlines::new(CONNECTION_TICK),
+            epoch: setup.epoch,
+            access_log: setup.access_log.take(),
+            spans: setup.spans.take(),
+            ids: RefCell::new(fastrand::Rng::new()),
+            phase: Cell::new(Phase::Serving),
+            last_closing: Cell::new(0),
+            copies: Cell::new(0),
+            connections: Cell::new(0),
+            all_closed: Notify::new(),
+            drain_begins: Notify::new(),
+        }
+    }
+
     /// Routes one request. The snapshot is borrowed for this call only: decide, then await. What else a request
     /// needs of it, `also` takes.
     pub(super) fn decide(
@@ -193,32 +219,11 @@ impl Worker {
 }
 
 /// Runs until the phase says drain and the last connection has ended. Blocks its thread.
-pub fn run(setup: Setup) -> io::Result<()> {
+pub fn run(mut setup: Setup) -> io::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
     runtime.block_on(async {
-        let worker = Rc::new(Worker {
-            live: RefCell::new(setup.live.reader()),
-            tls: RefCell::new(Arc::clone(&setup.tls.borrow())),
-            dice: RefCell::new(Dice::new(setup.seed)),
-            pools: Pools::default(),
-            budgets: Budgets::default(),
-            reserve: setup.reserve,
-            shard: setup.shard,
-            admission: setup.admission,
-            deadlines: Deadlines::new(REQUEST_TICK),
-            connection_deadlines: Deadlines::new(CONNECTION_TICK),
-            epoch: setup.epoch,
-            access_log: setup.access_log,
-            spans: setup.spans,
-            ids: RefCell::new(fastrand::Rng::new()),
-            phase: Cell::new(Phase::Serving),
-            last_closing: Cell::new(0),
-            copies: Cell::new(0),
-            connections: Cell::new(0),
-            all_closed: Notify::new(),
-            drain_begins: Notify::new(),
-        });
+        let worker = Rc::new(Worker::new(&mut setup));
         spawn_local(Rc::clone(&worker.deadlines).run());
         spawn_local(Rc::clone(&worker.connection_deadlines).run());
         spawn_local(sweep(Rc::clone(&worker)));

@@ -203,6 +203,12 @@ pub(super) async fn serve(
     }
 }
 
+/// For the benches: one in cleartext on which nothing has come yet.
+pub(super) fn quiet(worker: Rc<Worker>, listener: Rc<Listener>, peer: SocketAddr) -> Rc<Downstream> {
+    let addresses = Addresses { source: peer, destination: peer };
+    open(worker, listener, addresses, (Protocol::Http1, None), Hints::new().0)
+}
+
 fn open(
     worker: Rc<Worker>,
     listener: Rc<Listener>,

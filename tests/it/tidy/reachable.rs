@@ -4,7 +4,7 @@ use super::lexer::Token;
 use super::{Complaint, File};
 use std::collections::HashSet;
 
-const ROOTS: [&str; 3] = ["src/lib.rs", "src/main.rs", "tests/it/main.rs"];
+const ROOTS: [&str; 4] = ["src/lib.rs", "src/main.rs", "tests/it/main.rs", "tests/allocations.rs"];
 
 /// Every Rust file of `src` and `tests` is reached from a root by `mod` lines.
 pub(super) fn every_file(files: &[File]) -> Vec<Complaint> {
