@@ -9,9 +9,10 @@ import subprocess
 import time
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-READY_SECONDS_MAX = 10
+READY_SECONDS_MAX = 60  # a configuration of 10 000 routes takes some proxies that long
 STOP_SECONDS_MAX = 5
 PORTS = range(21000, 32000)  # below those that the kernel gives to outgoing connections
+PORTS_APART = 16  # runs at the same time begin their search for free ports so far from each other
 
 
 class Failure(Exception):
@@ -20,8 +21,8 @@ class Failure(Exception):
 
 def free_ports(names):
     """A free port of 127.0.0.1 for each name."""
-    found = {}
-    for port in PORTS:
+    found, first = {}, os.getpid() * PORTS_APART % len(PORTS)
+    for port in [*PORTS[first:], *PORTS[:first]]:
         if len(found) == len(names):
             return found
         with socket.socket() as probe:
@@ -34,20 +35,21 @@ def free_ports(names):
 
 
 @contextlib.contextmanager
-def running(command, core, log, port):
-    """Starts a server on one core, waits until it accepts, and stops it, by its process id, whatever happens."""
+def running(command, cores, log, port):
+    """Starts a server on its core or cores, waits until it accepts, and stops it, by its process id, whatever happens."""
     with open(log, "ab") as output:
+        said_before = output.tell()
         process = subprocess.Popen(
-            ["taskset", "-c", str(core), *command], stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            ["taskset", "-c", str(cores), *map(str, command)], stdout=output, stderr=output, stdin=subprocess.DEVNULL
         )
     try:
-        wait_until_accepting(process, port, log)
+        wait_until_accepting(process, port, log, said_before)
         yield process.pid
     finally:
         stop(process)
 
 
-def wait_until_accepting(process, port, log):
+def wait_until_accepting(process, port, log, said_before):
     deadline = time.monotonic() + READY_SECONDS_MAX
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -55,7 +57,7 @@ def wait_until_accepting(process, port, log):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.02)
-    said = pathlib.Path(log).read_text(errors="replace")[-2000:]
+    said = pathlib.Path(log).read_bytes()[said_before:][-2000:].decode(errors="replace")
     raise Failure(f"{' '.join(map(str, process.args))} does not accept on port {port}; it said:\n{said}")
 
 
@@ -71,6 +73,13 @@ def stop(process):
                 os.kill(pid, signal.SIGKILL)
         process.kill()
         process.wait()
+
+
+def kill_tree(root):
+    """At once and without a farewell, as a crash does it."""
+    for pid in tree_of(root):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def tree_of(root):

@@ -1,72 +1,133 @@
-"""Tables out of rounds. Medians, with the spread from the lowest to the highest round beside them."""
+"""The report in Markdown. `results` maps a scenario to its rows, a row (variation or load) to peers, a peer to rounds."""
 
-import statistics
+from figures import OURS, best_of, cell, median_of, ratio_cell, spread_of, table
 
-COLUMNS = [  # key of a round, title, digits
-    ("cpu_us", "CPU µs/request", 1),
-    ("requests_per_second", "requests/s", 0),
+COLUMNS = [  # key of a round, title with @ for the scenario's unit, digits
+    ("cpu_us", "CPU µs/@", 1),
+    ("requests_per_second", "@s/s", 0),
     ("p50_ms", "p50 ms", 2),
     ("p99_ms", "p99 ms", 2),
+    ("p999_ms", "p99.9 ms", 2),
     ("rss_mib", "RSS MiB", 1),
+    ("connection_kib", "KiB/connection", 2),
+    ("failed", "failed", 0),
+    ("changes", "changes", 0),
     ("busy", "core busy", 2),
 ]
-RATIOS = ["cpu_us", "requests_per_second", "p99_ms", "rss_mib"]
+COMPARED = ["cpu_us", "requests_per_second", "p50_ms", "p99_ms", "p999_ms", "rss_mib", "connection_kib"]
+TITLES = {key: title for key, title, _ in COLUMNS}
 METHOD = """\
-CPU: user and system time of the proxy and its children (/proc/PID/stat) over the measured phase, divided by the
-requests that wrk counted. One core for the proxy, another for wrk and the upstreams. Peers in turn, their order
-rotated each round, each started afresh. Figures are medians over the rounds, in brackets the lowest and the highest.
-A ratio is taken within each round, against the peer measured beside it, then the median. `~` marks a ratio whose spread
-exceeds its distance from 1: do not read a difference into it. RSS adds up all processes of a peer."""
+CPU: user and system time of the proxy and its children (/proc/PID/stat) over the measured phase, divided by what the load
+counted. One core for the proxy, another for the load and the upstreams. Peers and variations in turn, their order
+rotated each round, each started afresh, checked for equal work and warmed up. Figures are medians over the rounds, in brackets
+the lowest and the highest. A ratio is taken within each round, between neighbours in time, then the median. `~` marks a ratio whose
+spread exceeds its distance from 1: do not read a difference into it. RSS adds up all processes of a peer. One failed request
+ends a measurement as an error, unless the scenario is about failures."""
 BUSY_MIN = 0.8  # below, the load did not fill the proxy's core, so requests/s and latency are not the proxy's
+LATE_MS_MAX = 1.0  # above, the open loop's own program was late too often for its latencies to be the proxy's
 
 
-def report(scenario, rounds, references, facts):
-    """The whole report as Markdown; `rounds` maps each peer to its rounds."""
-    parts = [f"# {scenario.name}: {scenario.says}", facts, METHOD, figures(rounds)]
-    idle = [name for name, mine in rounds.items() if median_of(mine, "busy") < BUSY_MIN]
-    if idle:
-        parts.append(f"**Not a quiet run**: the core of {', '.join(idle)} was busy for less than {BUSY_MIN:.0%} of the "
-                     "time, so something else held the machine back. Read CPU per request only, and with care.")
-    present = [name for name in references if name in rounds]
-    if present:
-        first, best = present[0], min(present, key=lambda name: median_of(rounds[name], "cpu_us"))
-        parts.append(ratios(rounds, first, f"relative to {first}"))
-        if best != first:
-            parts.append(ratios(rounds, best, f"relative to the best of {', '.join(present)} in CPU, {best}"))
-    return "\n\n".join(parts) + "\n"
+def report(title, results, notes, scenarios, floors, facts):
+    parts = [f"# {title}", facts, METHOD, overview(results, scenarios, floors)]
+    for name, rows in results.items():
+        parts += section(scenarios[name], rows, notes.get(name, []), floors)
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def figures(rounds):
-    rows = [[name, *(spread([each[key] for each in mine], digits) for key, _, digits in COLUMNS)]
-            for name, mine in rounds.items()]
-    return table(["peer", *(title for _, title, _ in COLUMNS)], rows)
+def overview(results, scenarios, floors):
+    lines = []
+    for name, rows in results.items():
+        scenario = scenarios[name]
+        for row, peers in rows.items():
+            lines += overview_line(scenario, row, peers, rows, floors)
+    return table(["scenario", "figure", "andon", "best peer", "andon ÷ best peer", "goal"], lines) if lines else ""
 
 
-def ratios(rounds, reference, title):
-    titles = {key: title for key, title, _ in COLUMNS}
-    rows = []
-    for name, mine in rounds.items():
-        if name != reference:
-            rows.append([name, *(ratio(mine, rounds[reference], key) for key in RATIOS)])
-    return table([title, *(titles[key] for key in RATIOS)], rows)
+def overview_line(scenario, row, peers, rows, floors):
+    key, ours = scenario.headline, peers.get(OURS)
+    if not ours:
+        return []
+    digits = next(digits for column, _, digits in COLUMNS if column == key)
+    best = best_of(peers, key, floors) if key != "requests_per_second" else None
+    name = f"{scenario.name}, {row}" if row else scenario.name
+    theirs = f"{best} {median_of(peers[best], key):.{digits}f}" if best else "–"
+    ratio = ratio_cell(ours, peers[best], key) if best else "–"
+    return [[name, title_of(key, scenario), cell(spread_of(ours, key), digits), theirs, ratio, scenario.goal or "–"]]
 
 
-def ratio(mine, theirs, key):
-    values = [a[key] / b[key] for a, b in zip(mine, theirs)]
-    drowned = max(values) - min(values) > abs(statistics.median(values) - 1)
-    return ("~ " if drowned else "") + spread(values, 2)
+def section(scenario, rows, notes, floors):
+    measured = {row: peers for row, peers in rows.items() if peers}
+    parts = [f"## {scenario.name}: {scenario.says}"]
+    if scenario.goal:
+        parts.append(f"Goal: {scenario.goal}.")
+    if measured:
+        parts.append(figures_table(scenario, measured))
+        parts.append(comparison(scenario, measured, floors))
+        parts.append(variations_table(scenario, measured))
+        parts += warnings(scenario, measured)
+    if notes:
+        parts.append("\n".join(f"- {note}" for note in notes))
+    return parts
 
 
-def spread(values, digits):
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+def figures_table(scenario, rows):
+    columns = [column for column in COLUMNS if any(
+        each.get(column[0]) is not None for peers in rows.values() for rounds in peers.values() for each in rounds)]
+    if scenario.disturbance != "death":
+        columns = [column for column in columns if column[0] != "failed"]  # elsewhere it is 0, or there is no row
+    lines = [[label(name, row), *(cell(spread_of(rounds, key), digits) for key, _, digits in columns)]
+             for row, peers in rows.items() for name, rounds in peers.items()]
+    return table(["peer", *(title_of(key, scenario, title) for key, title, _ in columns)], lines)
 
 
-def median_of(mine, key):
-    return statistics.median(each[key] for each in mine)
+def comparison(scenario, rows, floors):
+    """Andon beside each peer; without Andon, each beside the best."""
+    lines = []
+    for row, peers in rows.items():
+        reference = OURS if OURS in peers else best_of(peers, "cpu_us", floors)
+        for name, rounds in peers.items():
+            if name != reference and reference:
+                pair = (peers[OURS], rounds) if reference == OURS else (rounds, peers[reference])
+                named = f"{OURS} ÷ {label(name, row)}" if reference == OURS else f"{label(name, row)} ÷ {reference}"
+                lines.append([named, *(ratio_cell(*pair, key) for key in compared(scenario, rows))])
+    return table(["ratio", *(title_of(key, scenario) for key in compared(scenario, rows))], lines) if lines else ""
 
 
-def table(head, rows):
-    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
-    line = lambda row: "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
-    return "\n".join([line(head), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)])
+def variations_table(scenario, rows):
+    """The first variation beside the last, for each peer: what it costs to have it."""
+    names = list(rows)
+    if len(names) != 2:
+        return ""
+    lines = [[f"{name}: {names[0]} ÷ {names[1]}",
+              *(ratio_cell(rounds, rows[names[1]][name], key) for key in compared(scenario, rows))]
+             for name, rounds in rows[names[0]].items() if name in rows[names[1]]]
+    return table(["ratio", *(title_of(key, scenario) for key in compared(scenario, rows))], lines) if lines else ""
+
+
+def compared(scenario, rows):
+    """The rate of an open loop is given and not found."""
+    known = {key for peers in rows.values() for rounds in peers.values() for each in rounds for key in each}
+    given = {"requests_per_second"} if scenario.load == "open-loop" else set()
+    return [key for key in COMPARED if key in known - given]
+
+
+def warnings(scenario, rows):
+    said = []
+    each = [(label(name, row), rounds) for row, peers in rows.items() for name, rounds in peers.items()]
+    late = [name for name, rounds in each if (median_of(rounds, "late_p99_ms") or 0) > LATE_MS_MAX]
+    if late:
+        said.append(f"**The load itself was late** (p99 of its own delay above {LATE_MS_MAX:.0f} ms) with {'; '.join(late)}: "
+                    "those latencies are not the proxy's.")
+    idle = [name for name, rounds in each if (median_of(rounds, "busy") or 0) < BUSY_MIN]
+    if idle and scenario.load not in ("idle", "open-loop"):
+        said.append(f"The core was busy for less than {BUSY_MIN:.0%} of the time with {'; '.join(idle)}: the load, the upstream or "
+                    "something else on the machine held them back. Read CPU only, not rates and latencies.")
+    return said
+
+
+def label(name, row):
+    return f"{name}, {row}" if row else name
+
+
+def title_of(key, scenario, title=None):
+    return (title or TITLES[key]).replace("@", scenario.unit)

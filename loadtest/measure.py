@@ -1,0 +1,170 @@
+"""One measurement: a peer and its upstreams started afresh, checked, warmed up, measured, stopped."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import subprocess
+import time
+
+import disturb
+import machine
+import upstreams
+from check import check_equal_work
+from load import Load
+from machine import Failure
+from scenarios import OPEN_LOOP_LOADS
+from shape import Shape
+
+DISTURBED_LOAD = 0.5
+OPENED_SECONDS_MAX = 120
+
+
+@dataclasses.dataclass
+class Bench:
+    """What all measurements of a run share."""
+
+    places: dict
+    generator: str
+    proxy_cores: list
+    load_core: str
+    seconds: int
+    warm_up_seconds: int
+    log_of: object  # a function: name of a process to the path of its log
+
+
+@dataclasses.dataclass
+class Unit:
+    """A peer at work in a scenario."""
+
+    bench: Bench
+    peer: object
+    scenario: object
+    shape: Shape
+    load: Load
+    pid: int = 0
+    upstream_pids: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def places(self):
+        return self.bench.places
+
+    def write_configuration(self, **changes):
+        return self.peer.prepare(dataclasses.replace(self.shape, **changes), self.places)
+
+
+@contextlib.contextmanager
+def started(bench, peer, scenario, shape):
+    places = bench.places
+    load = Load(bench.load_core, bench.generator, places["public"], places["dir"])
+    unit = Unit(bench, peer, scenario, shape, load)
+    with contextlib.ExitStack() as stack:
+        behind = upstreams.running(scenario, shape, places, bench.generator, bench.load_core, bench.log_of("upstream"))
+        unit.upstream_pids = stack.enter_context(behind)
+        command = unit.write_configuration()
+        cores = ",".join(bench.proxy_cores[: shape.workers])
+        unit.pid = stack.enter_context(machine.running(command, cores, bench.log_of(peer.name), places["public"]))
+        yield unit
+
+
+def measure(bench, peer, scenario, variation):
+    """Figures by the name of the row: the variation, or the loads of an open loop."""
+    shape = dataclasses.replace(scenario.shape, **scenario.variations[variation])
+    with started(bench, peer, scenario, shape) as unit:
+        share = None if peer.is_floor else check_equal_work(peer, scenario, shape, unit.load)
+        rows = KINDS.get(scenario.load, closed_loop)(unit, variation)
+    return {name: figures | {"canary_share": share} for name, figures in rows.items()}
+
+
+def closed_loop(unit, variation):
+    warm_up(unit, unit.scenario)
+    return {variation: accounted(unit, lambda: unit.load.run(unit.scenario, unit.shape, unit.bench.seconds))}
+
+
+def warm_up(unit, scenario):
+    if unit.bench.warm_up_seconds:
+        unit.load.run(scenario, unit.shape, unit.bench.warm_up_seconds)
+
+
+def accounted(unit, work):
+    """What the work counted, and what it cost the proxy by the kernel's account."""
+    cpu, began = machine.cpu_seconds(unit.pid), time.monotonic()
+    counted = work()
+    cpu, wall = machine.cpu_seconds(unit.pid) - cpu, time.monotonic() - began
+    costs = {"cpu_us": cpu * 1e6 / counted["requests"], "busy": cpu / wall / unit.shape.workers,
+             "rss_mib": machine.rss_mib(unit.pid)}
+    return counted | costs
+
+
+def open_loop(unit, _variation):
+    """The capacity first, by wrk, then constant rates at shares of it."""
+    wrk, bench = dataclasses.replace(unit.scenario, load="wrk"), unit.bench
+    warm_up(unit, wrk)
+    capacity = unit.load.run(wrk, unit.shape, bench.seconds)["requests_per_second"]
+    if unit.scenario.disturbance:
+        return with_and_without(unit, int(capacity * DISTURBED_LOAD))
+    return {f"at {share:.0%}": at_rate(unit, int(capacity * share)) for share in OPEN_LOOP_LOADS}
+
+
+def at_rate(unit, rate, failures_allowed=False):
+    """The last of the phase's own routes is asked, or the one before it, which reloads leave alone."""
+    shape = unit.shape
+    if unit.scenario.disturbance == "reload":
+        shape = dataclasses.replace(shape, routes=shape.routes - 1)
+    ask = lambda: unit.load.rate(unit.scenario, shape, unit.bench.seconds, max(1, rate), failures_allowed)
+    return accounted(unit, ask)
+
+
+def with_and_without(unit, rate):
+    calm = at_rate(unit, rate)
+    with disturb.disturbed(unit, unit.bench.seconds) as found:
+        figures = at_rate(unit, rate, failures_allowed=unit.scenario.disturbance == "death")
+    return {"disturbed": figures | {"changes": found["changes"]}, "calm": calm}
+
+
+def idle(unit, variation):
+    """Memory of a connection: what opening so many of them adds, divided by their number."""
+    count = unit.scenario.connections
+    before, began = machine.rss_mib(unit.pid), time.monotonic()
+    command = [unit.bench.generator, "idle", unit.load.url("/", unit.shape), "--connections", str(count)]
+    with held(["taskset", "-c", unit.bench.load_core, *command]) as holder:
+        opened = open_connections(holder)
+        took, cpu = time.monotonic() - began, machine.cpu_seconds(unit.pid)
+        time.sleep(unit.bench.seconds)
+        after, idled = machine.rss_mib(unit.pid), machine.cpu_seconds(unit.pid) - cpu
+        holder.stdin.close()
+        still_open = open_connections(holder)
+    if (opened, still_open) != (count, count):
+        raise Failure(f"{unit.peer.name}: of {count} idle connections {opened} opened and {still_open} stayed")
+    return {variation: {
+        "requests": count, "requests_per_second": count / took, "rss_mib": after,
+        "connection_kib": (after - before) * 1024 / count, "busy": idled / unit.bench.seconds,
+    }}
+
+
+@contextlib.contextmanager
+def held(command):
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as holder:
+        try:
+            yield holder
+        finally:
+            holder.kill()
+
+
+def open_connections(holder):
+    """The number in the next line that the holder prints."""
+    said, deadline = b"", time.monotonic() + OPENED_SECONDS_MAX
+    while not said.endswith(b"\n"):
+        readable, _, _ = select.select([holder.stdout], [], [], max(0, deadline - time.monotonic()))
+        if not readable:
+            raise Failure(f"the idle connections were not there within {OPENED_SECONDS_MAX} s")
+        read = os.read(holder.stdout.fileno(), 4096)
+        if not read:
+            raise Failure(f"the idle connections cannot be held: {holder.stderr.read().decode(errors='replace')}")
+        said += read
+    return json.loads(said)["open"]
+
+
+KINDS = {"idle": idle, "open-loop": open_loop}
