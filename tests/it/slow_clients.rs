@@ -137,3 +137,30 @@ fn connections_between_requests_cost_little_and_end() {
     attack.drip("");
     attack.ends_well();
 }
+
+/// The time after which a connection rests is not set by anybody, so this one waits for it to happen.
+#[test]
+fn connections_that_rest_cost_next_to_nothing_and_wake_up() {
+    let upstream = Server::named("stable");
+    let andon = Site::with_listener("keep_alive_timeout = \"60s\"", &lone(upstream.address, "")).start();
+    let before = resident(&andon);
+    let mut clients: Vec<_> = (0..1_000).map(|_| andon.connect()).collect();
+    for client in &mut clients {
+        client.send(get("/"));
+        assert_eq!(client.response().status(), 200);
+    }
+    // Half of a next request lies with hyper when this one begins to rest.
+    let next = get("/half");
+    let (first, rest) = next.split_at(9);
+    let mut halved = andon.connect();
+    halved.send(get("/") + first);
+    assert_eq!(halved.response().text(), "stable");
+    wait::until("they rest", || ((resident(&andon) - before) / 1_000.0 < 8.0 * 1024.0).then_some(()));
+    for client in &mut clients {
+        client.send(get("/again"));
+        assert_eq!(client.response().text(), "stable");
+    }
+    halved.send(rest);
+    assert_eq!(halved.response().text(), "stable");
+    assert_eq!(andon.metric("andon_requests_total", &[]), 2_002.0);
+}

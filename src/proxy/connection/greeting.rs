@@ -48,7 +48,8 @@ pub(super) async fn greet(
     peer: SocketAddr,
 ) -> Option<Greeted> {
     if listener.tls.is_some() {
-        let (stream, session) = tls::accept(worker, listener, socket).await?;
+        // In a box: a connection holds its largest state for as long as it lives.
+        let (stream, session) = Box::pin(tls::accept(worker, listener, socket)).await?;
         let protocol = if session.http2 { Protocol::Http2 } else { Protocol::Http1 };
         return Some(Greeted { stream, protocol, first: Bytes::new(), session: Some(session) });
     }

@@ -1,4 +1,4 @@
-//! A connection that speaks HTTP/1: one request after another, and what may come of the last.
+//! A connection that speaks HTTP/1: one request after another, rests between them, and what may come of the last.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -24,12 +24,43 @@ use crate::metrics::shard::Refused;
 const LINGER_BYTES_MAX: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
-pub(super) async fn serve(downstream: Rc<Downstream>, io: Socket) {
-    let journey = Rc::clone(&downstream);
+/// How a stretch of requests ended.
+enum Stretch {
+    /// Nothing has come for a while, and nothing is under way.
+    Rests(Socket),
+    /// That was it; `orderly`, if neither a deadline nor the end of the process cut it. What was read and not used stands
+    /// beside the stream.
+    Over { stream: Stream, unread: Vec<u8>, orderly: bool },
+}
+
+pub(super) async fn serve(downstream: Rc<Downstream>, mut io: Socket) {
+    let (stream, unread, orderly) = loop {
+        // In a box, which is gone while the connection rests.
+        match Box::pin(speak(&downstream, io)).await {
+            Stretch::Over { stream, unread, orderly } => break (stream, unread, orderly),
+            Stretch::Rests(resting) if rest(&downstream, &resting).await => io = resting,
+            Stretch::Rests(resting) => {
+                let (stream, unread) = resting.into_parts(&[]);
+                break (stream, unread, false);
+            }
+        }
+    };
+    let tunnel = downstream.tunnel.borrow_mut().take();
+    match tunnel {
+        Some(tunnel) if orderly => {
+            Box::pin(tunnel::run(&downstream.worker, stream, &unread, tunnel)).await;
+        }
+        _ => close(&downstream, stream, orderly).await,
+    }
+}
+
+/// One request after another, until the connection rests or ends.
+async fn speak(downstream: &Rc<Downstream>, io: Socket) -> Stretch {
+    let journey = Rc::clone(downstream);
     let service = service_fn(move |request| request::handle(Rc::clone(&journey), request));
     let mut connection = builder(&downstream.listener.limits).serve_connection(io, service);
     let mut draining = false;
-    let ended = poll_fn(|context| {
+    let orderly = poll_fn(|context| {
         if downstream.worker.is_cut() || downstream.timed_out(context) {
             return Poll::Ready(false);
         }
@@ -53,12 +84,29 @@ pub(super) async fn serve(downstream: Rc<Downstream>, io: Socket) {
     })
     .await;
     let parts = connection.into_parts();
-    let (stream, unread) = parts.io.into_parts(&parts.read_buf);
-    let tunnel = downstream.tunnel.borrow_mut().take();
-    match tunnel {
-        Some(tunnel) if ended => tunnel::run(&downstream.worker, stream, &unread, tunnel).await,
-        _ => close(&downstream, stream, ended).await,
+    if !orderly && !draining && !downstream.worker.is_cut() && downstream.may_rest() {
+        return Stretch::Rests(parts.io.with_unread(&parts.read_buf));
     }
+    let (stream, unread) = parts.io.into_parts(&parts.read_buf);
+    Stretch::Over { stream, unread, orderly }
+}
+
+/// Between two requests that are far apart nothing is held but the socket: hyper's buffers and the state of a request are
+/// 30 KiB, and most connections rest. False: nothing came in time.
+async fn rest(downstream: &Downstream, io: &Socket) -> bool {
+    let mut draining = false;
+    downstream.begin_rest();
+    poll_fn(|context| {
+        if downstream.worker.is_draining() && !std::mem::replace(&mut draining, true) {
+            downstream.watch.borrow_mut().restart(DRAIN_IDLE);
+        }
+        if downstream.worker.is_cut() || downstream.timed_out(context) {
+            return Poll::Ready(false);
+        }
+        // An error is told by the read that follows.
+        io.socket().poll_read_ready(context).map(|_| true)
+    })
+    .await
 }
 
 /// What hyper checks by itself: 431 for a head beyond either limit.
@@ -75,8 +123,8 @@ fn builder(limits: &RequestLimits) -> http1::Builder {
 }
 
 /// Ends the socket so that the client can tell a whole answer from a cut one.
-async fn close(downstream: &Downstream, mut stream: Stream, ended: bool) {
-    let cut = !ended && matches!(downstream.stage.get(), Stage::Busy | Stage::Blocked);
+async fn close(downstream: &Downstream, mut stream: Stream, orderly: bool) {
+    let cut = !orderly && matches!(downstream.stage.get(), Stage::Busy | Stage::Blocked);
     if downstream.reset.get() || (cut && downstream.ends_by_close.get()) {
         return stream.reset();
     }
@@ -85,7 +133,7 @@ async fn close(downstream: &Downstream, mut stream: Stream, ended: bool) {
         return;
     }
     let last = async {
-        if !ended {
+        if !orderly {
             if downstream.stage.get() == Stage::Head {
                 downstream.worker.refuse_unread(downstream.peer.ip(), 408, Refused::SlowHead);
                 // A client that cannot be told is not told.

@@ -37,6 +37,9 @@ use socket::Socket;
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
+/// An HTTP/1 connection that is idle for so long rests, and holds as good as no memory.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Between requests.
@@ -67,6 +70,8 @@ pub(super) struct Downstream {
     stage: Cell<Stage>,
     /// Requests so far.
     requests: Cell<u64>,
+    /// As many of them when it rested last.
+    rested: Cell<u64>,
     /// Requests, answers and uploads under way: a [`Busy`] each.
     serving: Cell<u32>,
     watch: RefCell<Deadline>,
@@ -129,6 +134,9 @@ impl Downstream {
 
     fn enter(&self, stage: Stage) {
         let span = match stage {
+            Stage::Idle if self.protocol == Protocol::Http1 => {
+                self.listener.keep_alive_timeout.min(REST_AFTER)
+            }
             Stage::Idle => self.listener.keep_alive_timeout,
             Stage::Head => self.listener.header_timeout,
             Stage::Busy => return self.stage.set(stage),
@@ -136,6 +144,19 @@ impl Downstream {
         };
         self.stage.set(stage);
         self.watch.borrow_mut().restart(span);
+    }
+
+    /// It has been idle for as long as [`enter`](Self::enter) has set, and may be for longer. Once after each request:
+    /// bytes that make none, as half a record of TLS, do not buy another rest.
+    fn may_rest(&self) -> bool {
+        let has_served = self.requests.get() > self.rested.get();
+        self.stage.get() == Stage::Idle && has_served && self.listener.keep_alive_timeout > REST_AFTER
+    }
+
+    /// From here on the rest of the time that a connection may be idle.
+    fn begin_rest(&self) {
+        self.rested.set(self.requests.get());
+        self.watch.borrow_mut().restart(self.listener.keep_alive_timeout.saturating_sub(REST_AFTER));
     }
 
     fn timed_out(&self, context: &Context<'_>) -> bool {
@@ -199,7 +220,7 @@ pub(super) async fn serve(
     let io = Socket::new(stream, first, Rc::clone(&downstream), to_write);
     match protocol {
         Protocol::Http1 => http1::serve(downstream, io).await,
-        Protocol::Http2 => http2::serve(downstream, io).await,
+        Protocol::Http2 => Box::pin(http2::serve(downstream, io)).await,
     }
 }
 
@@ -234,6 +255,7 @@ fn open(
         hints,
         stage: Cell::new(Stage::Idle),
         requests: Cell::new(0),
+        rested: Cell::new(0),
         serving: Cell::new(0),
         watch: RefCell::new(watch),
         stream_idle: Cell::new(stream_idle),

@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
 
 use super::super::early::HintsToWrite;
 use super::super::stream::Stream;
@@ -27,6 +28,18 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn new(stream: Stream, first: Bytes, downstream: Rc<Downstream>, hints: HintsToWrite) -> Self {
         Self { io: TokioIo::new(stream), first, downstream, hints, at_boundary: true }
+    }
+
+    pub(super) fn socket(&self) -> &TcpStream {
+        self.io.inner().socket()
+    }
+
+    /// As it was, before hyper read so much.
+    pub(super) fn with_unread(mut self, read_by_hyper: &[u8]) -> Self {
+        if !read_by_hyper.is_empty() {
+            self.first = [read_by_hyper, &self.first].concat().into();
+        }
+        self
     }
 
     /// The stream, and what was read from it but not used: first what hyper has of it, then what it never took.
