@@ -37,7 +37,7 @@ use socket::Socket;
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// An HTTP/1 connection that is idle for so long rests, and holds as good as no memory.
+/// An HTTP/1 connection that is idle for so long rests: it gives its buffers back.
 const REST_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
