@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,8 +17,10 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::connection::Busy;
 use super::deadline::Deadline;
+use super::failure::Broken;
 use super::headers;
 use super::record::Record;
+use super::splice::stand_in;
 use super::total::Total;
 use super::upload::{BodyState, broken};
 use super::upstream_body::UpstreamBody;
@@ -102,9 +104,24 @@ impl ResponseBody {
 }
 
 impl Download {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll(
+        &mut self,
+        busy: Option<&Busy>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let frame = Pin::new(incoming).poll_frame(context);
+        let frame = match incoming {
+            UpstreamBody::Own(own) if own.client.may_splice() => match busy.and_then(Busy::pipe) {
+                Some(mut pipe) => {
+                    // The client takes its time: that is not the upstream's.
+                    ready!(pipe.poll_empty(context));
+                    let moved = own.client.poll_splice(&mut pipe, context);
+                    moved.map_ok(|length| Frame::data(stand_in(length))).map_err(Broken::Http1).map(Some)
+                }
+                None => Pin::new(incoming).poll_frame(context),
+            },
+            incoming => Pin::new(incoming).poll_frame(context),
+        };
         if self.total.poll(context).is_ready() && !matches!(frame, Poll::Ready(None | Some(Err(_)))) {
             return Poll::Ready(Some(Err(self.out_of_time(frame.is_pending()))));
         }
@@ -170,7 +187,7 @@ impl Body for ResponseBody {
             Kind::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Streaming(download) => download,
         };
-        let frame = download.poll(context);
+        let frame = download.poll(this.busy.as_ref(), context);
         // hyper does not poll again after trailers or the last byte of a known length, so the end is noticed here.
         let ended = match &frame {
             Poll::Ready(None) => true,

@@ -101,6 +101,21 @@ impl Inbox {
         Ok((piece > 0).then(|| Frame::data(self.buffer.split_to(piece).freeze())))
     }
 
+    /// Bytes of the body that nobody has read yet, if so many are known to come.
+    pub(super) fn unread(&self) -> u64 {
+        match self.framing {
+            Framing::Length(left) if self.buffer.is_empty() => left,
+            _ => 0,
+        }
+    }
+
+    /// So many of them went by without coming here.
+    pub(super) fn passed_by(&mut self, bytes: usize) {
+        if let Framing::Length(left) = &mut self.framing {
+            *left = left.saturating_sub(bytes as u64);
+        }
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         match &self.framing {
             Framing::Length(left) => *left == 0,

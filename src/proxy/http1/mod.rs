@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::task::unconstrained;
 
 use super::early::{ANSWERS_AHEAD_MAX, Ahead};
+use super::splice::{Pipe, WORTHWHILE_BYTES};
 use super::stream::Stream;
 use super::upload::RequestBody;
 
@@ -160,6 +161,24 @@ impl Client {
                 return Poll::Ready(Some(Err(Error::Closed)));
             }
         }
+    }
+
+    /// What comes next is worth a pipe.
+    pub(super) fn may_splice(&self) -> bool {
+        self.inbox.unread() >= WORTHWHILE_BYTES && matches!(self.io, Io::Whole(Stream::Plain(_)))
+    }
+
+    /// The next stretch of the answer's body, into an empty pipe.
+    pub(super) fn poll_splice(
+        &mut self,
+        pipe: &mut Pipe,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<usize, Error>> {
+        let _ = self.write(context);
+        let Io::Whole(Stream::Plain(socket)) = &self.io else { return Poll::Ready(Err(Error::Closed)) };
+        let moved = ready!(pipe.poll_fill(socket, self.inbox.unread(), context)).map_err(Error::Broken)?;
+        self.inbox.passed_by(moved);
+        Poll::Ready(if moved > 0 { Ok(moved) } else { Err(Error::Closed) })
     }
 
     /// The last piece of the answer has been taken.
