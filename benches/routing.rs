@@ -159,9 +159,9 @@ fn overridden() -> Bench {
 
 #[library_benchmark]
 #[bench::one_host(args = (1), setup = hosts)]
-#[bench::ten_thousand_hosts(args = (10_000), setup = hosts)]
+#[bench::two_thousand_hosts(args = (2_000), setup = hosts)]
 #[bench::one_prefix(args = (1), setup = prefixes)]
-#[bench::ten_thousand_prefixes(args = (10_000), setup = prefixes)]
+#[bench::two_thousand_prefixes(args = (2_000), setup = prefixes)]
 #[bench::sticky(setup = sticky)]
 #[bench::overridden(setup = overridden)]
 fn decisions(mut bench: Bench) -> Bench {

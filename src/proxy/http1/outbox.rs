@@ -127,7 +127,12 @@ impl Outbox {
             if matches!(self.stage, Stage::Body) && self.piece.is_empty() && self.back.is_empty() && !starved
             {
                 // With the head, if it is here already: that saves a write.
-                starved = self.take(context)?.is_pending();
+                let taken = self.take(context);
+                if let Poll::Ready(Err(error)) = taken {
+                    self.stage = Stage::Failed(None);
+                    return Poll::Ready(Err(error));
+                }
+                starved = taken.is_pending();
             }
             let written = match self.stage {
                 Stage::Through | Stage::Failed(_) => return Poll::Ready(Ok(())),
