@@ -61,9 +61,9 @@ impl Copy {
     }
 
     /// Stable has answered with this status.
-    pub(super) fn send(self: Box<Self>, downstream: &Rc<Downstream>, live: StatusCode) {
+    pub(super) fn send(self, downstream: &Rc<Downstream>, live: StatusCode) {
         let worker = &downstream.worker;
-        let Self { mirrored, line, sent } = *self;
+        let Self { mirrored, line, sent } = self;
         let Mirrored { slot, in_flight_max, decision, limit, .. } = *mirrored;
         let whole = sent.and_then(|(head, body)| Some((head, body.whole()?)));
         let is_short = worker.admission.pressure() != Pressure::None;
@@ -104,7 +104,7 @@ async fn show(
     // Without a body it can be sent again, where a pooled connection turns out to be dead.
     let spare = if body.is_some() { SpareBody::Gone } else { SpareBody::Empty };
     let spare = Spare { body: spare, gate: None, hints: None };
-    let request = Box::new(head.with(RequestBody::Whole(body)));
+    let request = head.with(RequestBody::Whole(body));
     let outgoing = Outgoing { request, websocket: None, body_state: None, spare };
     let exchanged = {
         let exchange = pin!(exchange(&downstream, outgoing, &mut record));
@@ -112,11 +112,11 @@ async fn show(
     };
     let copies = &worker.shard.slot(slot).copies;
     match exchanged {
-        Ok(Exchanged { response, connection, .. }) => {
+        Ok(Exchanged { response, .. }) => {
             let same = response.status() == live;
             if same { &copies.same } else { &copies.different }.add(1);
             record.head(&response);
-            let tail = Tail { connection, record, upload: None, timeout: timeouts.body, total };
+            let tail = Tail { record, upload: None, timeout: timeouts.body, total };
             let mut body = ResponseBody::streaming(response.into_body(), tail);
             while let Some(Ok(_)) = body.frame().await {}
         }
