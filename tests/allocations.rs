@@ -1,4 +1,4 @@
-//! What a proxied request costs in allocations, pinned to the number.
+//! What a proxied request costs in allocations, pinned to the number, and what a connection holds that rests.
 //!
 //! Andon runs in this process, everything on: two variants, guard, metrics, request id, forwarded headers. The allocator
 //! counts for all threads, so client and upstream use buffers of their own and allocate nothing, and the batch with the
@@ -24,6 +24,11 @@ const WARM_UP: usize = 2_000;
 const BATCHES: usize = 100;
 /// A few milliseconds: most batches lie between two ticks of the control thread.
 const BATCH: usize = 50;
+/// Of our allocator; the kernel's share of a socket is not in it.
+const BYTES_AT_REST_MAX: usize = 1_536;
+const RESTING: usize = 512;
+/// A request between two looks: some ten seconds of them, where a connection rests after a second without any.
+const LOOKS_MAX: u32 = 40_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const REQUEST: &[u8] = b"GET /api/v1/items/42?page=2 HTTP/1.1\r\n\
@@ -41,13 +46,8 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\
 
 #[test]
 fn a_request_allocates_exactly_so_often() {
-    let (stable, canary) = (upstream(), upstream());
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let file = directory.path().join("andon.toml");
-    std::fs::write(&file, site(stable, canary)).expect("the directory is ours");
-    let config = andon::config::load(&file).expect("a good file");
-    let mut andon = andon::app::start(config, None).expect("ports and threads for one more andon");
-
+    let _alone = alone();
+    let mut andon = start();
     let mut client = Client::connect(andon.listeners[0].1);
     client.ask(WARM_UP);
     let (allocations, bytes) = fewest(&mut client);
@@ -67,6 +67,55 @@ fn a_request_allocates_exactly_so_often() {
     assert!(bytes <= bytes_max, "{} bytes a request, more than {BYTES_PER_REQUEST_MAX}", each(bytes));
 }
 
+#[test]
+fn a_connection_that_rests_holds_little() {
+    let _alone = alone();
+    let mut andon = start();
+    let address = andon.listeners[0].1;
+    let mut resting = Vec::with_capacity(RESTING);
+    let mut busy = Client::connect(address);
+    busy.ask(WARM_UP);
+    let before = held();
+    for _ in 0..RESTING {
+        let mut client = Client::connect(address);
+        client.ask(1);
+        resting.push(client.stream);
+    }
+    let mut each = usize::MAX;
+    for _ in 0..LOOKS_MAX {
+        busy.ask(1);
+        each = held().saturating_sub(before) / RESTING;
+        if each <= BYTES_AT_REST_MAX {
+            break;
+        }
+    }
+    assert!(each <= BYTES_AT_REST_MAX, "{each} bytes for a connection at rest, not {BYTES_AT_REST_MAX}");
+    drop(resting);
+    andon.drain();
+    andon.finish();
+}
+
+/// Bytes of the whole process that nobody has freed yet.
+fn held() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
+}
+
+/// The allocator counts for the whole process, and some ways to run tests run them all in one.
+#[expect(clippy::disallowed_types, reason = "of the test alone")]
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn start() -> andon::app::Running {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("andon.toml");
+    std::fs::write(&file, site(upstream(), upstream())).expect("the directory is ours");
+    let config = andon::config::load(&file).expect("a good file");
+    andon::app::start(config, None).expect("ports and threads for one more andon")
+}
+
 /// Allocations, those that grew something included, and bytes, each of its best batch.
 fn fewest(client: &mut Client) -> (usize, usize) {
     let (mut allocations, mut bytes) = (usize::MAX, usize::MAX);
@@ -83,7 +132,7 @@ fn fewest(client: &mut Client) -> (usize, usize) {
 fn site(stable: SocketAddr, canary: SocketAddr) -> String {
     format!(
         "[workers]\ncount = 1\n[admin]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \":memory:\"\n\
-         [[listener]]\nname = \"public\"\naddress = \"127.0.0.1:0\"\n\
+         [[listener]]\nname = \"public\"\naddress = \"127.0.0.1:0\"\nkeep_alive_timeout = \"1h\"\n\
          [[upstream]]\nname = \"v1\"\nendpoints = [\"{stable}\"]\n\
          [[upstream]]\nname = \"v2\"\nendpoints = [\"{canary}\"]\n\
          [[route]]\nname = \"shop\"\nstable = \"v1\"\n[[route.canary]]\nupstream = \"v2\"\nweight = \"5%\"\n"

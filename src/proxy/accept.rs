@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
 use super::admission::Admitted;
-use super::connection;
+use super::connection::{self, Arrival};
 use super::listener::Intake;
 use super::stream::Stream;
 use super::worker::Worker;
@@ -103,10 +103,11 @@ async fn wait_for_room(worker: &Worker, listener: &Listener, guest: &Guest, shor
 }
 
 fn serve(worker: &Rc<Worker>, listener: &Rc<Listener>, guest: Guest) {
+    let Guest { stream, peer, open } = guest;
     let (worker, listener) = (Rc::clone(worker), Rc::clone(listener));
+    let arrival = Box::new(Arrival { worker, listener, socket: stream, peer });
     spawn_local(async move {
-        let Guest { stream, peer, open } = guest;
-        connection::serve(worker, listener, stream, peer).await;
+        connection::serve(arrival).await;
         drop(open);
     });
 }

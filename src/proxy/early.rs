@@ -5,10 +5,10 @@
 //! as bytes: it opens the gate of the request body, and hyper's server then asks the client to go on.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use http::{HeaderMap, Request, StatusCode};
 
 use super::replay::Spare;
@@ -60,47 +60,36 @@ fn tell(gate: Option<&Gate>, hints: Option<&Hints>, status: StatusCode, headers:
     }
 }
 
-/// Where the hints of one connection are put.
-#[derive(Clone, Debug)]
+/// As it goes out.
+type Hint = Box<[u8]>;
+
+/// The hints of one connection, for those who put them and for the socket.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Hints(Arc<Queue>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Queue {
     /// Nearly always there are none, and the socket asks at each write: that costs it one load.
     any: AtomicBool,
-    hints: SyncSender<Box<[u8]>>,
-}
-
-/// The socket's end.
-#[derive(Debug)]
-pub(super) struct HintsToWrite {
-    queue: Hints,
-    hints: Receiver<Box<[u8]>>,
+    /// Made for the first hint: most connections never have one, and it is larger than all else that they hold at rest.
+    hints: OnceLock<(Sender<Hint>, Receiver<Hint>)>,
 }
 
 impl Hints {
-    pub(super) fn new() -> (Self, HintsToWrite) {
-        let (sender, hints) = sync_channel(HINTS_MAX);
-        let queue = Self(Arc::new(Queue { any: AtomicBool::new(false), hints: sender }));
-        (queue.clone(), HintsToWrite { queue, hints })
-    }
-
     /// A full queue drops the hint: the client loses advice, nothing else.
-    fn put(&self, hint: Box<[u8]>) {
-        let _ = self.0.hints.try_send(hint);
+    fn put(&self, hint: Hint) {
+        let (hints, _) = self.0.hints.get_or_init(|| bounded(HINTS_MAX));
+        let _ = hints.try_send(hint);
         self.0.any.store(true, Ordering::Release);
     }
-}
 
-impl HintsToWrite {
-    pub(super) fn next(&self) -> Option<Box<[u8]>> {
-        let any = &self.queue.0.any;
-        if !any.load(Ordering::Acquire) {
+    pub(super) fn next(&self) -> Option<Hint> {
+        if !self.0.any.load(Ordering::Acquire) {
             return None;
         }
-        let hint = self.hints.try_recv().ok();
+        let hint = self.0.hints.get().and_then(|(_, hints)| hints.try_recv().ok());
         if hint.is_none() {
-            any.store(false, Ordering::Release);
+            self.0.any.store(false, Ordering::Release);
         }
         hint
     }
@@ -121,7 +110,7 @@ impl Gate {
 }
 
 /// `Link` and the like, never anything about framing or the connection.
-fn bytes_of_hint(headers: &HeaderMap) -> Box<[u8]> {
+fn bytes_of_hint(headers: &HeaderMap) -> Hint {
     let mut text = String::from("HTTP/1.1 103 Early Hints\r\n");
     for (name, value) in headers {
         if let Ok(value) = value.to_str()

@@ -27,35 +27,48 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How a stretch of requests ended.
 enum Stretch {
     /// Nothing has come for a while, and nothing is under way.
-    Rests(Socket),
-    /// That was it; `orderly`, if neither a deadline nor the end of the process cut it. What was read and not used stands
-    /// beside the stream.
-    Over { stream: Stream, unread: Vec<u8>, orderly: bool },
+    Rests(Box<Socket>),
+    /// That was it.
+    Over(End),
 }
 
-pub(super) async fn serve(downstream: Rc<Downstream>, mut io: Socket) {
-    let (stream, unread, orderly) = loop {
-        // In a box, which is gone while the connection rests.
+/// What is left of a connection whose last request is through.
+struct End {
+    stream: Stream,
+    /// Read from it, and not used.
+    unread: Vec<u8>,
+    /// Neither a deadline nor the end of the process cut it.
+    orderly: bool,
+}
+
+pub(super) async fn serve(downstream: Rc<Downstream>, mut io: Box<Socket>) {
+    // Stretches and the end in boxes, which are not there while the connection rests.
+    let end = loop {
         match Box::pin(speak(&downstream, io)).await {
-            Stretch::Over { stream, unread, orderly } => break (stream, unread, orderly),
+            Stretch::Over(end) => break end,
             Stretch::Rests(resting) if rest(&downstream, &resting).await => io = resting,
             Stretch::Rests(resting) => {
                 let (stream, unread) = resting.into_parts(&[]);
-                break (stream, unread, false);
+                break End { stream, unread, orderly: false };
             }
         }
     };
+    Box::pin(finish(&downstream, end)).await;
+}
+
+/// The last request may have made a tunnel of it.
+async fn finish(downstream: &Downstream, End { stream, unread, orderly }: End) {
     let tunnel = downstream.tunnel.borrow_mut().take();
     match tunnel {
         Some(tunnel) if orderly => {
-            Box::pin(tunnel::run(&downstream.worker, stream, &unread, tunnel)).await;
+            tunnel::run(&downstream.worker, stream, &unread, tunnel).await;
         }
-        _ => close(&downstream, stream, orderly).await,
+        _ => close(downstream, stream, orderly).await,
     }
 }
 
 /// One request after another, until the connection rests or ends.
-async fn speak(downstream: &Rc<Downstream>, io: Socket) -> Stretch {
+async fn speak(downstream: &Rc<Downstream>, io: Box<Socket>) -> Stretch {
     let journey = Rc::clone(downstream);
     let service = service_fn(move |request| request::handle(Rc::clone(&journey), request));
     let mut connection = builder(&downstream.listener.limits).serve_connection(io, service);
@@ -83,12 +96,13 @@ async fn speak(downstream: &Rc<Downstream>, io: Socket) -> Stretch {
         })
     })
     .await;
-    let parts = connection.into_parts();
+    let mut parts = connection.into_parts();
     if !orderly && !draining && !downstream.worker.is_cut() && downstream.may_rest() {
-        return Stretch::Rests(parts.io.with_unread(&parts.read_buf));
+        parts.io.put_back(&parts.read_buf);
+        return Stretch::Rests(parts.io);
     }
     let (stream, unread) = parts.io.into_parts(&parts.read_buf);
-    Stretch::Over { stream, unread, orderly }
+    Stretch::Over(End { stream, unread, orderly })
 }
 
 /// Between two requests that are far apart nothing is held but the socket: hyper's buffers and the state of a request are

@@ -34,7 +34,7 @@ const TAKEN_BACK_MIN: u32 = 500;
 /// To take leave of an idle client.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-pub(super) async fn serve(downstream: Rc<Downstream>, io: Socket) {
+pub(super) async fn serve(downstream: Rc<Downstream>, io: Box<Socket>) {
     let worker = Rc::clone(&downstream.worker);
     let haste = Rc::new(Haste::default());
     let (journey, counted) = (Rc::clone(&downstream), Rc::clone(&haste));

@@ -226,33 +226,41 @@ impl Drop for Busy {
     }
 }
 
-/// Serves one connection to its end.
-pub(super) async fn serve(
-    worker: Rc<Worker>,
-    listener: Rc<Listener>,
-    mut socket: TcpStream,
-    peer: SocketAddr,
-) {
-    // Without it a small answer can wait for an acknowledgement. A socket that refuses is already broken.
-    if socket.set_nodelay(true).is_err() {
-        return;
-    }
-    let Some(addresses) = introduce(&worker, &listener, &mut socket, peer).await else { return };
-    let Some(greeted) = greet(&worker, &listener, socket, addresses.source).await else { return };
-    let Greeted { stream, protocol, first, session } = greeted;
-    let (hints, to_write) = Hints::new();
-    let downstream = open(worker, listener, addresses, (protocol, session), hints);
-    let io = Socket::new(stream, first, Rc::clone(&downstream), to_write);
-    match protocol {
+/// A connection that was let in.
+pub(super) struct Arrival {
+    pub(super) worker: Rc<Worker>,
+    pub(super) listener: Rc<Listener>,
+    pub(super) socket: TcpStream,
+    pub(super) peer: SocketAddr,
+}
+
+/// Serves one connection to its end. A task is as large as its largest state for as long as it lives, so what each
+/// stretch of this life needs stands in a box of its own, and between requests little is left.
+pub(super) async fn serve(arrival: Box<Arrival>) {
+    let Some((downstream, io)) = Box::pin(begin(arrival)).await else { return };
+    match downstream.protocol {
         Protocol::Http1 => http1::serve(downstream, io).await,
         Protocol::Http2 => Box::pin(http2::serve(downstream, io)).await,
     }
 }
 
+/// Up to the first byte of the first request. `None`: it does not come so far.
+async fn begin(arrival: Box<Arrival>) -> Option<(Rc<Downstream>, Box<Socket>)> {
+    let Arrival { worker, listener, mut socket, peer } = *arrival;
+    // Without it a small answer can wait for an acknowledgement. A socket that refuses is already broken.
+    socket.set_nodelay(true).ok()?;
+    let addresses = introduce(&worker, &listener, &mut socket, peer).await?;
+    let greeted = greet(&worker, &listener, socket, addresses.source).await?;
+    let Greeted { stream, protocol, first, session } = greeted;
+    let downstream = open(worker, listener, addresses, (protocol, session));
+    let io = Socket::new(stream, first, Rc::clone(&downstream));
+    Some((downstream, Box::new(io)))
+}
+
 /// For the benches: one in cleartext on which nothing has come yet.
 pub(super) fn quiet(worker: Rc<Worker>, listener: Rc<Listener>, peer: SocketAddr) -> Rc<Downstream> {
     let addresses = Addresses { source: peer, destination: peer };
-    open(worker, listener, addresses, (Protocol::Http1, None), Hints::new().0)
+    open(worker, listener, addresses, (Protocol::Http1, None))
 }
 
 fn open(
@@ -260,7 +268,6 @@ fn open(
     listener: Rc<Listener>,
     addresses: Addresses,
     (protocol, session): (Protocol, Option<Session>),
-    hints: Hints,
 ) -> Rc<Downstream> {
     let Addresses { source: peer, destination: local } = addresses;
     let watch = Deadline::after(&worker.connection_deadlines, listener.header_timeout);
@@ -277,7 +284,7 @@ fn open(
         scheme: if session.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
         session,
         forwarded_for: address.expect("an IP address is a valid header value"),
-        hints,
+        hints: Hints::default(),
         stage: Cell::new(Stage::Idle),
         requests: Cell::new(0),
         rested: Cell::new(0),

@@ -11,7 +11,6 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
-use super::super::early::HintsToWrite;
 use super::super::splice;
 use super::super::stream::Stream;
 use super::{Downstream, Protocol, Stage};
@@ -21,14 +20,13 @@ pub(super) struct Socket {
     /// Read before hyper came; it comes first.
     first: Bytes,
     downstream: Rc<Downstream>,
-    hints: HintsToWrite,
     /// Nothing of a message is half written.
     at_boundary: bool,
 }
 
 impl Socket {
-    pub(super) fn new(stream: Stream, first: Bytes, downstream: Rc<Downstream>, hints: HintsToWrite) -> Self {
-        Self { io: TokioIo::new(stream), first, downstream, hints, at_boundary: true }
+    pub(super) fn new(stream: Stream, first: Bytes, downstream: Rc<Downstream>) -> Self {
+        Self { io: TokioIo::new(stream), first, downstream, at_boundary: true }
     }
 
     pub(super) fn socket(&self) -> &TcpStream {
@@ -36,11 +34,10 @@ impl Socket {
     }
 
     /// As it was, before hyper read so much.
-    pub(super) fn with_unread(mut self, read_by_hyper: &[u8]) -> Self {
+    pub(super) fn put_back(&mut self, read_by_hyper: &[u8]) {
         if !read_by_hyper.is_empty() {
             self.first = [read_by_hyper, &self.first].concat().into();
         }
-        self
     }
 
     /// The stream, and what was read from it but not used: first what hyper has of it, then what it never took.
@@ -51,7 +48,7 @@ impl Socket {
     /// Hints are small and the socket's buffer is empty at a boundary; a hint that does not fit is dropped whole
     /// or, if it was taken in part, breaks the connection.
     fn write_hints(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        while let Some(hint) = self.hints.next() {
+        while let Some(hint) = self.downstream.hints.next() {
             if !self.at_boundary {
                 // The answer before this one is still going out. Kept, the hint could land behind its own head.
                 continue;
@@ -114,6 +111,10 @@ impl Read for Socket {
             let fits = self.first.len().min(buffer.remaining());
             buffer.put_slice(&self.first[..fits]);
             self.first.advance(fits);
+            if self.first.is_empty() {
+                // An empty rest would hold on to all of it.
+                self.first = Bytes::new();
+            }
             Poll::Ready(Ok(()))
         };
         let is_idle = self.downstream.stage.get() == Stage::Idle;
