@@ -18,6 +18,7 @@ pub mod releases;
 pub mod self_test;
 pub mod shard;
 pub mod slots;
+pub mod stir;
 pub mod tls;
 pub mod totals;
 pub mod upstream_families;
