@@ -142,6 +142,16 @@ impl CanaryLive {
             (kind, ..) => (kind, verdict.sentence()),
         }
     }
+
+    /// As [`CanaryLive::judged`], without the words: for `/metrics`, which asks of every canary at once.
+    pub(super) fn verdict_kind(&self, now_us: u64) -> VerdictKind {
+        match kind(&self.guard.verdict()) {
+            VerdictKind::Unhealthy => VerdictKind::Unhealthy,
+            _ if self.outside.unhealthy().is_some() => VerdictKind::Unhealthy,
+            VerdictKind::Healthy if self.outside.missing(now_us).is_some() => VerdictKind::Undecided,
+            kind => kind,
+        }
+    }
 }
 
 fn kind(verdict: &Verdict) -> VerdictKind {

@@ -23,6 +23,7 @@ pub mod tls;
 pub mod totals;
 pub mod upstream_families;
 pub mod users;
+mod variant_families;
 mod worker_families;
 
 pub mod process;
