@@ -15,9 +15,9 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// For a request over kept connections, with the head of a browser. Fewer is better: then lower it. More needs a reason.
-const ALLOCATIONS_PER_REQUEST: usize = 17;
+const ALLOCATIONS_PER_REQUEST: usize = 12;
 /// Of those and of what they grew by.
-const BYTES_PER_REQUEST_MAX: usize = 19_340;
+const BYTES_PER_REQUEST_MAX: usize = 19_072;
 
 /// Connections, pools, histograms, and the tables that grow until they are as large as they stay.
 const WARM_UP: usize = 2_000;

@@ -3,18 +3,17 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 
 use super::connection::Downstream;
 use super::deadline::Deadline;
 use super::error::ProxyError;
+use super::failure::Broken;
 use super::pool::{Join, OwnConnection, SharedConnection, SharedStream, UpstreamConnection};
 use super::proxy_protocol;
 use super::stream::Stream;
 use super::tls;
-use super::worker::{BUFFER_BYTES_MAX, Worker};
+use super::worker::Worker;
 use crate::config::UpstreamProtocol;
 use crate::routing::{Decision, EndpointId};
 
@@ -60,7 +59,7 @@ pub(super) async fn obtain(
 
 async fn open_own(worker: &Worker, decision: &Decision) -> Result<Box<OwnConnection>, ProxyError> {
     let stream = connect(worker, decision, &[]).await?;
-    speak(worker, decision, stream, decision.timeouts.idle).await
+    Ok(own(worker, decision, stream, decision.timeouts.idle))
 }
 
 /// A connection that begins with the name of its client, so that no other may use it.
@@ -70,22 +69,11 @@ async fn open_for_one(
     header: &[u8],
 ) -> Result<Box<OwnConnection>, ProxyError> {
     let stream = connect(worker, decision, header).await?;
-    speak(worker, decision, stream, Duration::ZERO).await
+    Ok(own(worker, decision, stream, Duration::ZERO))
 }
 
-async fn speak(
-    worker: &Worker,
-    decision: &Decision,
-    stream: Stream,
-    idle_timeout: Duration,
-) -> Result<Box<OwnConnection>, ProxyError> {
-    let (sender, driver) = http1::Builder::new()
-        .max_buf_size(BUFFER_BYTES_MAX)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| ProxyError::Reset(Some(error)))?;
-    let connection = OwnConnection::new(sender, driver, decision.endpoint.id, idle_timeout, &worker.shard);
-    Ok(Box::new(connection))
+fn own(worker: &Worker, decision: &Decision, stream: Stream, idle_timeout: Duration) -> Box<OwnConnection> {
+    Box::new(OwnConnection::new(stream, decision.endpoint.id, idle_timeout, &worker.shard))
 }
 
 /// Many requests may come before the first connection is there: one opens it, the others wait for it.
@@ -112,7 +100,7 @@ async fn join_shared(worker: &Worker, decision: &Decision) -> Result<SharedStrea
 async fn open_shared(worker: &Worker, decision: &Decision) -> Result<Rc<SharedConnection>, ProxyError> {
     let stream = connect(worker, decision, &[]).await?;
     let opened = SharedConnection::open(stream, decision.timeouts.idle, &worker.shard).await;
-    opened.map_err(|error| ProxyError::Reset(Some(error)))
+    opened.map_err(|error| ProxyError::Reset(Some(Broken::Http2(error))))
 }
 
 /// Tells those who wait, also if the request that opens for them is dropped in the middle.

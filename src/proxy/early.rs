@@ -1,17 +1,18 @@
 //! Answers before the answer: `100 Continue` and `103 Early Hints`.
 //!
-//! hyper hands us what an upstream sends ahead (on its client side), but its server side cannot send a 103. So
-//! the hints are written as bytes, by the socket wrapper in `connection`, in the only place where they can
-//! stand: after all of the previous answer, before the head of this one. A 100 is not relayed as bytes: it opens
-//! the gate of the request body, and hyper's server then asks the client to go on.
+//! hyper's server side cannot send a 103. So the hints are written as bytes, by the socket wrapper in `connection`, in the
+//! only place where they can stand: after all of the previous answer, before the head of this one. A 100 is not relayed
+//! as bytes: it opens the gate of the request body, and hyper's server then asks the client to go on.
 
-use std::cell::Cell;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
+
+use super::replay::Spare;
+use crate::routing::Decision;
 
 /// Hints of one connection waiting to be written. More are dropped: they are advice.
 const HINTS_MAX: usize = 16;
@@ -19,17 +20,44 @@ const HINTS_MAX: usize = 16;
 /// An upstream that sends more answers ahead of one answer than this is at fault.
 pub(super) const ANSWERS_AHEAD_MAX: u32 = 64;
 
-thread_local! {
-    /// Informational answers since somebody last looked. hyper tells of them while the connection is polled, by a
-    /// callback that must be `Send`; the worker has one thread, so a cell of the thread is enough.
-    static SEEN: Cell<u32> = const { Cell::new(0) };
+/// Whom answers ahead of the answer are for.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead<'a> {
+    gate: Option<&'a Gate>,
+    hints: Option<&'a Hints>,
 }
 
-/// How many informational answers came while `drive` polled a connection.
-pub(super) fn counting(drive: impl FnOnce()) -> u32 {
-    SEEN.set(0);
-    drive();
-    SEEN.get()
+impl<'a> Ahead<'a> {
+    pub(super) fn of(spare: &'a Spare, decision: &Decision) -> Self {
+        // Hints of a canary that stable may stand in for are kept back: they would belong to an answer that never came.
+        let hints = spare.hints.as_ref().filter(|_| decision.fallback.is_none());
+        Self { gate: spare.gate.as_ref(), hints }
+    }
+
+    pub(super) fn tell(&self, status: StatusCode, headers: &HeaderMap) {
+        tell(self.gate, self.hints, status, headers);
+    }
+
+    /// Has hyper's client tell of those to this request, and count them.
+    pub(super) fn listen<B>(&self, request: &mut Request<B>) -> Arc<AtomicU32> {
+        let (gate, hints) = (self.gate.cloned(), self.hints.cloned());
+        let counted = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&counted);
+        hyper::ext::on_informational(request, move |response| {
+            if counter.fetch_add(1, Ordering::Relaxed) < ANSWERS_AHEAD_MAX {
+                tell(gate.as_ref(), hints.as_ref(), response.status(), response.headers());
+            }
+        });
+        counted
+    }
+}
+
+fn tell(gate: Option<&Gate>, hints: Option<&Hints>, status: StatusCode, headers: &HeaderMap) {
+    match (status, gate, hints) {
+        (StatusCode::CONTINUE, Some(gate), _) => gate.open(),
+        (StatusCode::EARLY_HINTS, _, Some(hints)) => hints.put(bytes_of_hint(headers)),
+        _ => {}
+    }
 }
 
 /// Where the hints of one connection are put.
@@ -92,23 +120,8 @@ impl Gate {
     }
 }
 
-/// Has hyper's client tell us of informational answers to this request. Without `hints` (an HTTP/1.0 client
-/// cannot be sent any) they end here.
-pub(super) fn listen<B>(request: &mut Request<B>, gate: Option<Gate>, hints: Option<Hints>) {
-    hyper::ext::on_informational(request, move |response| {
-        SEEN.set(SEEN.get() + 1);
-        match (response.status(), &gate, &hints) {
-            (StatusCode::CONTINUE, Some(gate), _) => gate.open(),
-            (StatusCode::EARLY_HINTS, _, Some(hints)) if SEEN.get() <= ANSWERS_AHEAD_MAX => {
-                hints.put(bytes_of_hint(response.headers()));
-            }
-            _ => {}
-        }
-    });
-}
-
 /// `Link` and the like, never anything about framing or the connection.
-fn bytes_of_hint(headers: &http::HeaderMap) -> Box<[u8]> {
+fn bytes_of_hint(headers: &HeaderMap) -> Box<[u8]> {
     let mut text = String::from("HTTP/1.1 103 Early Hints\r\n");
     for (name, value) in headers {
         if let Ok(value) = value.to_str()

@@ -9,6 +9,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use thiserror::Error;
 
 use super::body::ResponseBody;
+use super::failure::Broken;
 use super::grpc;
 use crate::metrics::{Blame, Outcome};
 
@@ -35,9 +36,9 @@ pub(super) enum ProxyError {
     #[error("the request was not answered in the time that it has")]
     RequestTimeout,
     #[error("the upstream closed the connection before it answered")]
-    Reset(#[source] Option<hyper::Error>),
+    Reset(#[source] Option<Broken>),
     #[error("the upstream's answer is not valid HTTP")]
-    Protocol(#[source] hyper::Error),
+    Protocol(#[source] Broken),
     #[error("the upstream switched protocols without being asked")]
     UnaskedUpgrade,
     #[error("the upstream's answer has a transfer coding other than chunked")]

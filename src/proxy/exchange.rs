@@ -8,20 +8,22 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use http::{Method, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
 
 use super::connect::{Freshness, obtain};
 use super::connection::Downstream;
 use super::deadline::Deadline;
+use super::early::Ahead;
 use super::error::ProxyError;
+use super::failure::{Broken, Failed};
 use super::headers::Content;
 use super::pool::UpstreamConnection;
 use super::recall::Recall;
 use super::record::Record;
 use super::replay::{Head, Spare};
 use super::rescue::{self, Next};
-use super::send::{Failed, Wait, is_closed_early, is_unprocessed, send};
+use super::send::{Wait, send};
 use super::upload::{BodyState, RequestBody};
+use super::upstream_body::UpstreamBody;
 use super::websocket::Asked;
 use super::worker::Worker;
 use super::{grpc, headers};
@@ -43,10 +45,8 @@ pub(super) struct Outgoing {
     pub(super) spare: Spare,
 }
 
-/// The answer's head, and what brings the rest.
 pub(super) struct Exchanged {
-    pub(super) response: Response<Incoming>,
-    pub(super) connection: UpstreamConnection,
+    pub(super) response: Response<UpstreamBody>,
     /// The upstream agreed to become a WebSocket.
     pub(super) switched: Option<Asked>,
 }
@@ -60,7 +60,7 @@ pub(super) enum Again {
 
 /// One attempt at one endpoint.
 struct Attempt {
-    result: Result<(Response<Incoming>, UpstreamConnection), ProxyError>,
+    result: Result<Response<UpstreamBody>, ProxyError>,
     /// `None`: that was it.
     again: Option<Again>,
 }
@@ -109,16 +109,16 @@ pub(super) async fn exchange(
             _ => None,
         };
         let (Some((next, outcome)), Some(again)) = (next, again) else {
-            let (response, connection) = result?;
-            let switched = websocket.filter(|asked| agrees(&response, &connection, asked));
-            return Ok(Exchanged { response, connection, switched });
+            let response = result?;
+            let switched = websocket.filter(|asked| agrees(&response, asked));
+            return Ok(Exchanged { response, switched });
         };
-        let answered = result.as_ref().ok().map(|(response, _)| response.status());
+        let answered = result.as_ref().ok().map(Response::status);
         // With its connection: nothing of this answer may be read by anybody.
         drop(result);
         request = match again {
             Again::Unsent(unsent) => unsent,
-            Again::Sent(head) => Box::new(spare.request(head).ok_or(ProxyError::Reset(None))?),
+            Again::Sent(head) => spare.request(head).ok_or(ProxyError::Reset(None))?,
         };
         match next {
             Next::Rescue(fallback) => record.rescue(outcome, answered, fallback),
@@ -135,12 +135,9 @@ pub(super) async fn exchange(
 }
 
 /// How the attempt failed; `None`: it did not.
-fn outcome_of(
-    result: &Result<(Response<Incoming>, UpstreamConnection), ProxyError>,
-    decision: &Decision,
-) -> Option<Outcome> {
+fn outcome_of(result: &Result<Response<UpstreamBody>, ProxyError>, decision: &Decision) -> Option<Outcome> {
     match result {
-        Ok((response, _)) => {
+        Ok(response) => {
             let fallback = decision.fallback?;
             fallback.rescue.statuses.contains(response.status()).then_some(Outcome::ServerError)
         }
@@ -159,7 +156,7 @@ async fn attempt(mut request: Box<Request<RequestBody>>, means: Means<'_>, recor
     let recall = Recall::of(worker, decision, spare);
     for _ in 0..TRIES_MAX {
         let recallable = recall.as_ref().filter(|_| request.version() != Version::HTTP_2);
-        let mut connection = match connect(downstream, record, freshness, recallable).await {
+        let connection = match connect(downstream, record, freshness, recallable).await {
             Ok(connection) => connection,
             Err(error) => {
                 // One that was written for HTTP/2 before it came back can be read by nothing else.
@@ -168,36 +165,44 @@ async fn attempt(mut request: Box<Request<RequestBody>>, means: Means<'_>, recor
             }
         };
         let reused = connection.is_reused();
-        let copy = wants_copy(&request, &connection, spare, decision).then(|| Head::of(&request));
+        // HTTP/2 takes the request away and may say of a single one that it was not looked at. HTTP/1 leaves its head.
+        let shared = matches!(connection, UpstreamConnection::Shared(_));
+        let copy = (shared && spare.is_whole()).then(|| Head::of(&request));
         let span = decision.timeouts.response;
         let recall = recall.as_ref().filter(|_| may_be_rescued(request.method(), decision));
         let wait = Wait { downstream, record, body_state, span, call: call.as_mut(), recall };
-        let failed = match send(wait, &mut connection, request, decision).await {
+        let sent = send(wait, connection, &mut request, (Ahead::of(spare, decision), decision)).await;
+        let failed = match sent {
             Ok(response) => {
-                let result = checked(response, connection, websocket);
-                return Attempt { result, again: copy.map(Again::Sent) };
+                let head = if shared { copy } else { Some(Head::left(request)) };
+                return Attempt { result: checked(response, websocket), again: head.map(Again::Sent) };
             }
             Err(failed) => failed,
         };
-        let shared = matches!(connection, UpstreamConnection::Shared(_));
-        drop(connection);
         // Only a connection that was there can have been dead before we came; then a new one must do.
         freshness = Freshness::New;
-        request = match (failed, copy) {
-            (Failed::Unsent(unsent), _) if reused => unsent,
-            (Failed::Broken(error), Some(copy)) if may_go_again(&error, &copy, reused, spare) => {
-                match spare.request(copy) {
-                    Some(request) => Box::new(request),
-                    None => return Attempt { result: Err(ProxyError::Reset(Some(error))), again: None },
-                }
+        if matches!(failed, Failed::Unsent) {
+            if reused {
+                continue;
             }
             // One that was written for HTTP/2 can be read by nothing else: its copy is as it was.
-            (Failed::Unsent(unsent), None) if !shared && !is_spoiled(body_state) => {
-                return Attempt { result: Err(ProxyError::Reset(None)), again: Some(Again::Unsent(unsent)) };
+            let again = match copy {
+                Some(copy) => Some(Again::Sent(copy)),
+                None => (!shared && !is_spoiled(body_state)).then_some(Again::Unsent(request)),
+            };
+            return Attempt { result: Err(failed.into_error(body_state.map(Cell::get))), again };
+        }
+        let head = if shared { copy } else { Some(Head::left(request)) };
+        request = match (failed, head) {
+            (Failed::Broken(broken), Some(head)) if may_go_again(&broken, &head, reused, spare) => {
+                match spare.request(head) {
+                    Some(request) => request,
+                    None => return Attempt { result: Err(ProxyError::Reset(Some(broken))), again: None },
+                }
             }
-            (failed, copy) => {
+            (failed, head) => {
                 let error = failed.into_error(body_state.map(Cell::get));
-                return Attempt { result: Err(error), again: copy.map(Again::Sent) };
+                return Attempt { result: Err(error), again: head.map(Again::Sent) };
             }
         };
     }
@@ -230,54 +235,37 @@ fn is_spoiled(body_state: Option<&Cell<BodyState>>) -> bool {
     body_state.is_some_and(|state| state.get().spoiled().is_some())
 }
 
-/// A copy costs an allocation or two, so there is one only where somebody may come to use it. A pooled connection may
-/// be dead; one of HTTP/2 may also say of a single request that it was not looked at.
-fn wants_copy(
-    request: &Request<RequestBody>,
-    connection: &UpstreamConnection,
-    spare: &Spare,
-    decision: &Decision,
-) -> bool {
-    let refusable = matches!(connection, UpstreamConnection::Shared(_));
-    let resent = connection.is_reused() || decision.retry.is_some_and(|retry| retry.on.reset);
-    let (method, is_idempotent) = (request.method(), request.method().is_idempotent());
-    spare.is_whole() && (refusable || (resent && is_idempotent) || may_be_rescued(method, decision))
-}
-
 fn may_be_rescued(method: &Method, decision: &Decision) -> bool {
     decision.fallback.is_some_and(|fallback| fallback.rescue.methods.contains(method))
 }
 
 /// What was not looked at may be sent again, whatever it is. Else it must be idempotent (RFC 9110, 9.2.2), and the
 /// connection one that may have been dead before we came.
-fn may_go_again(error: &hyper::Error, copy: &Head, reused: bool, spare: &Spare) -> bool {
+fn may_go_again(broken: &Broken, head: &Head, reused: bool, spare: &Spare) -> bool {
     spare.is_whole()
-        && (is_unprocessed(error) || reused && copy.method.is_idempotent() && is_closed_early(error))
+        && (broken.is_unprocessed() || reused && head.method().is_idempotent() && broken.is_closed_early())
 }
 
 /// An answer that says what we asked for, or that switches to it.
 fn checked(
-    response: Response<Incoming>,
-    connection: UpstreamConnection,
+    response: Response<UpstreamBody>,
     websocket: Option<&Asked>,
-) -> Result<(Response<Incoming>, UpstreamConnection), ProxyError> {
-    if headers::has_foreign_coding(response.headers()) {
-        return Err(ProxyError::ForeignCoding);
-    }
-    if headers::has_odd_length(&response) {
+) -> Result<Response<UpstreamBody>, ProxyError> {
+    // Of HTTP/1 the reader has looked.
+    if response.body().is_shared() && headers::has_odd_length(&response) {
         return Err(ProxyError::Framing);
     }
-    let agreed = websocket.is_some_and(|asked| agrees(&response, &connection, asked));
+    let agreed = websocket.is_some_and(|asked| agrees(&response, asked));
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && !agreed {
         return Err(ProxyError::UnaskedUpgrade);
     }
-    Ok((response, connection))
+    Ok(response)
 }
 
-fn agrees(response: &Response<Incoming>, connection: &UpstreamConnection, asked: &Asked) -> bool {
-    match connection {
+fn agrees(response: &Response<UpstreamBody>, asked: &Asked) -> bool {
+    match response.body() {
         // hyper gives the stream away for exactly this one.
-        UpstreamConnection::Shared(_) => response.status() == StatusCode::OK,
-        UpstreamConnection::Own(_) => asked.is_agreed(response.status(), response.headers()),
+        UpstreamBody::Shared(..) => response.status() == StatusCode::OK,
+        UpstreamBody::Own(_) => asked.is_agreed(response.status(), response.headers()),
     }
 }

@@ -1,7 +1,9 @@
 //! A door for `tests/fuzz`: what must hold of any bytes.
 
+use http::Method;
 use tokio::io::AsyncReadExt;
 
+use super::http1::whole;
 use super::{forwarded, proxy_protocol};
 use crate::config::ProxyProtocol;
 
@@ -13,6 +15,23 @@ pub fn forwarded(data: &[u8]) {
             let pairs = element.split(';').map(|pair| pair.trim().to_ascii_lowercase());
             assert_eq!(pairs.filter(|pair| pair.starts_with("for=")).count(), 1, "{element}");
         }
+    }
+}
+
+/// Where an upstream's answer is cut makes no difference. The first byte says where.
+pub fn answer(data: &[u8]) {
+    let Some((cut, answer)) = data.split_first() else { return };
+    let (first, second) = answer.split_at(answer.len() * usize::from(*cut) / 256);
+    match (whole::read(&[answer], &Method::GET), whole::read(&[first, second], &Method::GET)) {
+        (Ok(at_once), Ok(in_pieces)) => {
+            assert_eq!(at_once.head.status(), in_pieces.head.status());
+            assert_eq!(at_once.head.headers(), in_pieces.head.headers());
+            assert_eq!(at_once.body, in_pieces.body);
+            assert_eq!(at_once.trailers, in_pieces.trailers);
+            assert_eq!(at_once.may_go_on, in_pieces.may_go_on);
+        }
+        (Err(at_once), Err(in_pieces)) => assert_eq!(at_once.to_string(), in_pieces.to_string()),
+        (at_once, in_pieces) => panic!("{at_once:?} is not {in_pieces:?}"),
     }
 }
 

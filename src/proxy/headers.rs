@@ -172,14 +172,9 @@ pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
 
 /// Makes the head of a response ours.
 pub(super) fn prepare_response(headers: &mut HeaderMap) {
-    if !has_hop_by_hop(headers) {
-        return;
+    if has_hop_by_hop(headers) {
+        strip_hop_by_hop(headers);
     }
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        // Chunked overrides a length (RFC 9112, 6.3). Kept, the length would cut the body where it says.
-        headers.remove(header::CONTENT_LENGTH);
-    }
-    strip_hop_by_hop(headers);
 }
 
 /// What a message carries, as far as it matters on the way.

@@ -62,9 +62,9 @@ impl Copy {
     }
 
     /// Stable has answered with this status.
-    pub(super) fn send(self: Box<Self>, downstream: &Rc<Downstream>, live: StatusCode) {
+    pub(super) fn send(self, downstream: &Rc<Downstream>, live: StatusCode) {
         let worker = &downstream.worker;
-        let Self { mirrored, line, sent } = *self;
+        let Self { mirrored, line, sent } = self;
         let Mirrored { slot, in_flight_max, decision, limit, .. } = *mirrored;
         let whole = sent.and_then(|(head, body)| Some((head, body.whole()?)));
         let is_short = worker.admission.pressure() != Pressure::None;
@@ -105,7 +105,7 @@ async fn show(
     // Without a body it can be sent again, where a pooled connection turns out to be dead.
     let spare = if body.is_some() { SpareBody::Gone } else { SpareBody::Empty };
     let spare = Spare { body: spare, gate: None, hints: None };
-    let request = Box::new(head.with(RequestBody::Whole(body)));
+    let request = head.with(RequestBody::Whole(body));
     let outgoing = Outgoing { request, websocket: None, body_state: None, spare };
     let exchanged = {
         let exchange = pin!(exchange(&downstream, outgoing, &mut record));
@@ -114,9 +114,9 @@ async fn show(
     let same = exchanged.as_ref().is_ok_and(|exchanged| exchanged.response.status() == live);
     count_answer(&worker, slot, same);
     match exchanged {
-        Ok(Exchanged { response, connection, .. }) => {
+        Ok(Exchanged { response, .. }) => {
             record.head(&response);
-            let tail = Tail { connection, record, upload: None, timeout: timeouts.body, total };
+            let tail = Tail { record, upload: None, timeout: timeouts.body, total };
             let mut body = ResponseBody::streaming(response.into_body(), tail);
             while let Some(Ok(_)) = body.frame().await {}
         }
@@ -127,8 +127,8 @@ async fn show(
 }
 
 fn count_answer(worker: &Worker, slot: SlotId, same: bool) {
-    let copies = &worker.shard.slot(slot);
-    if same { &copies.copies.same } else { &copies.copies.different }.add(1);
+    let slot = worker.shard.slot(slot);
+    if same { &slot.copies.same } else { &slot.copies.different }.add(1);
 }
 
 /// Counts one copy for as long as it lives, also if its task is dropped.

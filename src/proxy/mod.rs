@@ -1,7 +1,7 @@
 //! The data plane: one thread a worker; shared are the live snapshot, certificates, and a few atomic counts of limits.
 //!
 //! Reading order: [`request`] is the journey of a request from head to outcome, top to bottom. [`worker`] is the
-//! thread around it, [`connection`] one downstream connection, [`pool`] and [`connect`] the upstream side.
+//! thread around it, [`connection`] one downstream connection, [`pool`], [`connect`] and [`http1`] the upstream side.
 //! `rescue` says what follows when an attempt fails.
 //! It knows routing and counting; it does not know that canaries are judged.
 
@@ -23,10 +23,12 @@ mod early;
 mod ending;
 mod error;
 mod exchange;
+mod failure;
 mod fault;
 mod forwarded;
 mod grpc;
 mod headers;
+mod http1;
 mod http2_head;
 pub mod listener;
 mod mirror;
@@ -42,6 +44,7 @@ mod reserve;
 mod retry;
 mod send;
 pub mod spans;
+mod splice;
 mod stream;
 mod target;
 mod tls;
@@ -49,6 +52,7 @@ mod total;
 mod trace;
 mod tunnel;
 mod upload;
+mod upstream_body;
 mod websocket;
 pub mod worker;
 

@@ -13,10 +13,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, Uri, header};
+use http::{HeaderMap, Method, Request, header};
 use http_body::{Frame, SizeHint};
 
-use super::early::{self, Gate, Hints};
+use super::early::{Gate, Hints};
 use super::upload::{BodyState, RequestBody, Upload};
 
 /// What is left to send a request again with, beside its head.
@@ -54,47 +54,49 @@ impl Spare {
     }
 
     /// `None`: not all of the body is there any more. What sent the request before must be gone.
-    pub(super) fn request(&self, head: Head) -> Option<Request<RequestBody>> {
+    pub(super) fn request(&self, head: Head) -> Option<Box<Request<RequestBody>>> {
         let body = match &self.body {
             SpareBody::Empty => RequestBody::Empty,
             SpareBody::Kept(keeper) => RequestBody::Kept(keeper.play()?),
             SpareBody::Gone => return None,
         };
-        let mut request = head.with(body);
-        early::listen(&mut request, self.gate.clone(), self.hints.clone());
-        Some(request)
+        Some(head.with(body))
     }
 }
 
-pub(super) struct Head {
-    pub(super) method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-}
+/// A request of HTTP/1 without its body.
+pub(super) struct Head(Box<Request<RequestBody>>);
 
 impl Head {
+    /// A copy.
     pub(super) fn of(request: &Request<RequestBody>) -> Self {
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-        }
+        let mut head = Request::new(RequestBody::Empty);
+        head.method_mut().clone_from(request.method());
+        head.uri_mut().clone_from(request.uri());
+        head.headers_mut().clone_from(request.headers());
+        Self(Box::new(head))
+    }
+
+    /// What is left of a request that was sent.
+    pub(super) fn left(request: Box<Request<RequestBody>>) -> Self {
+        Self(request)
+    }
+
+    pub(super) fn method(&self) -> &Method {
+        self.0.method()
     }
 
     pub(super) fn headers(&self) -> &HeaderMap {
-        &self.headers
+        self.0.headers()
     }
 
     pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.headers
+        self.0.headers_mut()
     }
 
-    pub(super) fn with(self, body: RequestBody) -> Request<RequestBody> {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
-        request
+    pub(super) fn with(mut self, body: RequestBody) -> Box<Request<RequestBody>> {
+        *self.0.body_mut() = body;
+        self.0
     }
 }
 

@@ -23,18 +23,18 @@ use super::access_log::{End, Line, Route};
 use super::body::{ResponseBody, Tail};
 use super::connection::Downstream;
 use super::deadline::Deadline;
-use super::early::{self, Gate};
+use super::early::Gate;
 use super::error::answer;
 use super::exchange::{Exchanged, Outgoing, exchange};
 use super::headers::Content;
 use super::mirror::Copy;
 use super::policy::Active;
-use super::pool::UpstreamConnection;
 use super::record::Record;
 use super::replay::Spare;
 use super::total::Total;
 use super::tunnel::{self, Tunnel};
 use super::upload::{BodyState, RequestBody, UploadSetup};
+use super::upstream_body::UpstreamBody;
 use super::websocket::{self, Asked};
 use super::worker::Worker;
 use super::{clock, fault, forwarded, grpc, headers, no_endpoint, spans, target, tls, trace};
@@ -224,16 +224,14 @@ async fn forward(
         total.bound(uploads.as_deref(), exchange).await
     };
     match exchanged {
-        Ok(Exchanged { response, connection, switched }) => {
+        Ok(Exchanged { response, switched }) => {
             let content = record.head(&response);
             if let Some(copy) = changes.copy {
                 copy.send(downstream, response.status());
             }
             match switched {
-                Some(asked) => switch(downstream, response, connection, asked, record),
-                None => {
-                    pass_down(downstream, response, connection, Passing { record, content, uploads, total })
-                }
+                Some(asked) => switch(downstream, response, asked, record),
+                None => pass_down(downstream, response, Passing { record, content, uploads, total }),
             }
         }
         Err(error) => {
@@ -298,13 +296,10 @@ fn prepare(
     let rescue = rescue.filter(|rescue| rescue.methods.contains(&parts.method));
     let kept = rescue.map(|rescue| rescue.body_bytes_max);
     let (body, spare) = body.keep(kept.max(changes.copy.as_ref().map(|copy| copy.body_bytes_max())));
-    let mut request = Request::from_parts(parts, body);
+    let request = Request::from_parts(parts, body);
     if let Some(copy) = &mut changes.copy {
         copy.take(&request, &spare);
     }
-    // Hints of a canary that stable may stand in for are kept back: they would belong to an answer that never came.
-    let heard = hints.clone().filter(|_| record.decision().fallback.is_none());
-    early::listen(&mut request, gate.clone(), heard);
     Outgoing { request: Box::new(request), websocket, body_state, spare: Spare { body: spare, gate, hints } }
 }
 
@@ -331,18 +326,17 @@ struct Passing {
 /// The response on its way down, with everything that has to end when it ends.
 fn pass_down(
     downstream: &Downstream,
-    response: Response<Incoming>,
-    mut connection: UpstreamConnection,
+    response: Response<UpstreamBody>,
     passing: Passing,
 ) -> Response<ResponseBody> {
     let Passing { record, content, uploads, mut total } = passing;
-    let (mut parts, incoming) = response.into_parts();
+    let (mut parts, mut incoming) = response.into_parts();
     headers::prepare_response(&mut parts.headers);
     // Ours, whatever the upstream speaks. With its 1.0 an answer would end where the connection ends, and one that
     // broke off would look whole.
     parts.version = Version::HTTP_11;
     let timeouts = record.decision().timeouts;
-    let rest = if content.is_message_stream() {
+    let span = if content.is_message_stream() {
         downstream.expect_rests(timeouts.stream);
         total.lift();
         timeouts.stream
@@ -350,30 +344,28 @@ fn pass_down(
         timeouts.body
     };
     let uploading = uploads.filter(|state| state.get() != BodyState::Ended);
-    if uploading.is_some()
-        && let UpstreamConnection::Own(own) = &mut connection
-        && let Some(driver) = own.take_driver()
+    if let UpstreamBody::Own(own) = &mut incoming
+        && let Some(rest) = own.client.part()
     {
-        // The answer came before the request was through. Both go on, each at its own pace: the connection gets
-        // a task of its own, so that a client which reads nothing until it has sent everything is not stuck.
+        // The answer came before the request was through. Both go on, each at its own pace.
         let bound = Deadline::after(&record.worker().connection_deadlines, UPLOAD_AFTER_ANSWER_MAX);
-        tokio::task::spawn_local(bound.bound(driver));
+        tokio::task::spawn_local(bound.bound(rest));
     }
-    let tail = Tail { connection, record, upload: uploading, timeout: rest, total };
+    let tail = Tail { record, upload: uploading, timeout: span, total };
     Response::from_parts(parts, ResponseBody::streaming(incoming, tail))
 }
 
 /// The upstream agreed to switch. Bytes move only once hyper has sent our yes.
 fn switch(
     downstream: &Rc<Downstream>,
-    mut response: Response<Incoming>,
-    connection: UpstreamConnection,
+    mut response: Response<UpstreamBody>,
     mut asked: Asked,
     record: Box<Record>,
 ) -> Response<ResponseBody> {
     downstream.expect_rests(record.decision().timeouts.stream);
-    let upstream = tunnel::Upstream::of(&mut response, connection);
-    let (mut parts, _) = response.into_parts();
+    let upgrade = hyper::upgrade::on(&mut response);
+    let (mut parts, incoming) = response.into_parts();
+    let upstream = tunnel::Upstream::of(incoming, upgrade);
     headers::prepare_response(&mut parts.headers);
     asked.write_agreed(&mut parts);
     let tunnel = Tunnel { upstream, record };

@@ -64,7 +64,7 @@ pub(super) fn next(
     let possible = match again {
         Again::Unsent(_) => retry.on.connect && decision.other.is_some() && outcome != Outcome::Overflow,
         Again::Sent(head) => {
-            let safe = head.method.is_idempotent() && spare.is_whole();
+            let safe = head.method().is_idempotent() && spare.is_whole();
             retry.on.reset && outcome == Outcome::Reset && safe
         }
     };
@@ -85,7 +85,7 @@ pub(super) fn in_drill<B>(record: &Record, request: &Request<B>, spare: &Spare) 
 fn may_rescue(fallback: &Fallback, again: &Again, spare: &Spare) -> bool {
     match again {
         Again::Unsent(_) => true,
-        Again::Sent(head) => fallback.rescue.methods.contains(&head.method) && spare.is_whole(),
+        Again::Sent(head) => fallback.rescue.methods.contains(head.method()) && spare.is_whole(),
     }
 }
 

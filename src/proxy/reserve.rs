@@ -45,6 +45,11 @@ impl Reserve {
         client.as_raw_fd() < self.clients
     }
 
+    /// Whether an upstream's side may have this one.
+    pub(super) fn spares(&self, descriptor: RawFd) -> bool {
+        descriptor < self.upstreams
+    }
+
     /// Until there is room for another client, or `ends` says that it does not matter any more.
     pub(super) async fn room(&self, client: &TcpStream, ends: impl Fn() -> bool) {
         while !ends() {
@@ -63,7 +68,7 @@ impl Reserve {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
-        if socket.as_raw_fd() >= self.upstreams {
+        if !self.spares(socket.as_raw_fd()) {
             return Err(error::too_many_files());
         }
         socket.connect(address).await

@@ -3,122 +3,102 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::uri::Scheme;
 use http::{Method, Request, Response, Version, header};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use tokio::task::unconstrained;
 
 use super::connection::Downstream;
 use super::deadline::Deadline;
-use super::early;
-use super::error::ProxyError;
+use super::early::{ANSWERS_AHEAD_MAX, Ahead};
+use super::failure::{Broken, Failed};
 use super::headers;
-use super::pool::UpstreamConnection;
+use super::pool::{SharedStream, UpstreamConnection};
 use super::recall::Recall;
 use super::record::Record;
 use super::upload::{BodyState, RequestBody};
+use super::upstream_body::UpstreamBody;
 use super::websocket;
 use crate::routing::Decision;
 
-/// Why there is no response head.
-pub(super) enum Failed {
-    /// Nothing of the request was written.
-    Unsent(Box<Request<RequestBody>>),
-    Broken(hyper::Error),
-    /// The upstream's protocol has no words for it.
-    Unsendable,
-    /// One informational answer after another.
-    Flood,
-    TimedOut,
-    /// The client's own deadline came first.
-    CallDeadline,
-    /// The canary was closed meanwhile.
-    Recalled,
-}
-
-impl Failed {
-    /// A request body that broke off or stalled is the client's doing, whatever the upstream said to it.
-    pub(super) fn into_error(self, body: Option<BodyState>) -> ProxyError {
-        match (self, body) {
-            (_, Some(BodyState::Left)) => ProxyError::RequestCut,
-            (_, Some(BodyState::Malformed)) => ProxyError::RequestBody,
-            (_, Some(BodyState::Stalled)) => ProxyError::RequestBodyTimeout,
-            (_, Some(BodyState::TooLarge)) => ProxyError::RequestTooLarge,
-            (Self::TimedOut, _) => ProxyError::ResponseTimeout,
-            (Self::CallDeadline, _) => ProxyError::CallDeadline,
-            (Self::Recalled, _) => ProxyError::Recalled,
-            (Self::Flood, _) => ProxyError::Flood,
-            (Self::Unsendable, _) => ProxyError::Unsendable,
-            (Self::Unsent(_), _) => ProxyError::Reset(None),
-            (Self::Broken(error), _) if error.is_parse() => ProxyError::Protocol(error),
-            (Self::Broken(error), _) => ProxyError::Reset(Some(error)),
-        }
-    }
-}
-
-/// Sends on this connection and waits for the response head.
+/// Sends on this connection and waits for the response head. What carries the answer is in its body. Where it fails, the
+/// head of the request is still there, if the connection is one of HTTP/1; and all of it where it was not sent.
 pub(super) async fn send(
     wait: Wait<'_>,
-    connection: &mut UpstreamConnection,
-    mut request: Box<Request<RequestBody>>,
-    decision: &Decision,
-) -> Result<Response<Incoming>, Failed> {
+    connection: UpstreamConnection,
+    request: &mut Request<RequestBody>,
+    (ahead, decision): (Ahead<'_>, &Decision),
+) -> Result<Response<UpstreamBody>, Failed> {
     match connection {
-        UpstreamConnection::Own(own) => {
-            let head = unwoken(own.sender.try_send_request(*request));
-            // The connection is polled in this very task.
-            wait.head(head, |context| early::counting(|| own.drive(context))).await
+        UpstreamConnection::Own(mut own) => {
+            own.client.begin(request);
+            let head =
+                wait.head(|context| own.client.poll_head(&ahead, context).map_err(Broken::Http1)).await;
+            if let Err(Failed::Broken(broken)) = &head
+                && broken.is_closed_early()
+                && let Some(unsent) = own.client.take_unsent()
+            {
+                *request.body_mut() = unsent;
+                return Err(Failed::Unsent);
+            }
+            head.map(|head| head.map(|()| UpstreamBody::Own(own)))
         }
-        UpstreamConnection::Shared(stream) => {
-            // Not if it comes back unsent from another connection.
-            let is_written = request.version() == Version::HTTP_2;
-            let asks = request.headers().contains_key(header::UPGRADE) || request.method() == Method::CONNECT;
-            let scheme = if decision.endpoint.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-            if !is_written && !headers::write_for_http2(&mut request, scheme) {
-                return Err(Failed::Unsendable);
-            }
-            if asks {
-                if !stream.takes_connect(&wait.downstream.worker.deadlines, decision.timeouts.connect).await {
-                    return Err(Failed::Unsendable);
-                }
-                websocket::write_as_connect(&mut request);
-            }
-            let head = stream.sender().try_send_request(*request);
-            let head = wait.head(head, |_| 0).await;
-            // Perhaps nobody is there any more: nobody else is to wait for that.
-            match &head {
-                Ok(_) => stream.answered(),
-                Err(Failed::CallDeadline | Failed::Recalled) => stream.unanswered(),
-                Err(failed) if tells_of_connection(failed) => stream.retire(),
-                Err(_) => {}
-            }
-            head
-        }
+        UpstreamConnection::Shared(stream) => send_on_shared(wait, stream, request, (ahead, decision)).await,
     }
 }
 
-/// What only this very task brings about, by driving a connection right before it looks. A waker would have the task
-/// polled once more, for what it knows already.
-async fn unwoken<F: Future>(future: F) -> F::Output {
-    // Without a waker nobody hears that the task has used up its turn.
-    let mut future = pin!(unconstrained(future));
-    poll_fn(|_| future.as_mut().poll(&mut Context::from_waker(Waker::noop()))).await
-}
-
-/// More than this one request failed.
-fn tells_of_connection(failed: &Failed) -> bool {
-    match failed {
-        Failed::TimedOut => true,
-        Failed::Broken(error) => of_http2(error).is_none_or(|error| !error.is_reset()),
-        _ => false,
+async fn send_on_shared(
+    wait: Wait<'_>,
+    stream: SharedStream,
+    request: &mut Request<RequestBody>,
+    (ahead, decision): (Ahead<'_>, &Decision),
+) -> Result<Response<UpstreamBody>, Failed> {
+    // Not if it comes back unsent from another connection.
+    let is_written = request.version() == Version::HTTP_2;
+    let asks = request.headers().contains_key(header::UPGRADE) || request.method() == Method::CONNECT;
+    let scheme = if decision.endpoint.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    if !is_written && !headers::write_for_http2(request, scheme) {
+        return Err(Failed::Unsendable);
     }
+    if asks {
+        if !stream.takes_connect(&wait.downstream.worker.deadlines, decision.timeouts.connect).await {
+            return Err(Failed::Unsendable);
+        }
+        websocket::write_as_connect(request);
+    }
+    let answers_ahead = ahead.listen(request);
+    let message = std::mem::replace(request, Request::new(RequestBody::Empty));
+    let mut sent = pin!(stream.sender().try_send_request(message));
+    let mut unsent = None;
+    let head = wait.head(|context| {
+        let polled = sent.as_mut().poll(context).map_err(|mut error| {
+            unsent = error.take_message();
+            Broken::Http2(error.into_error())
+        });
+        match polled {
+            Poll::Pending if answers_ahead.load(Ordering::Relaxed) > ANSWERS_AHEAD_MAX => {
+                Poll::Ready(Err(Broken::Flood))
+            }
+            polled => polled,
+        }
+    });
+    let head = head.await;
+    if let Some(unsent) = unsent {
+        *request = unsent;
+        return Err(Failed::Unsent);
+    }
+    // Perhaps nobody is there any more: nobody else is to wait for that.
+    match &head {
+        Ok(_) => stream.answered(),
+        Err(Failed::CallDeadline | Failed::Recalled) => stream.unanswered(),
+        Err(Failed::TimedOut) => stream.retire(),
+        Err(Failed::Broken(broken)) if broken.tells_of_connection() => stream.retire(),
+        Err(_) => {}
+    }
+    head.map(|head| head.map(|incoming| UpstreamBody::Shared(incoming, stream)))
 }
-
-type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 /// How long to wait for a head, and whom to tell on the way that it is late.
 pub(super) struct Wait<'a> {
@@ -142,45 +122,29 @@ impl Wait<'_> {
         rest.is_some() && deadline.poll(context).is_pending()
     }
 
-    /// `drive` moves the connection, and says how many informational answers came meanwhile.
-    async fn head(
+    async fn head<T>(
         mut self,
-        head: impl Future<Output = Sent>,
-        mut drive: impl FnMut(&mut Context<'_>) -> u32,
-    ) -> Result<Response<Incoming>, Failed> {
-        let mut head = pin!(head);
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T, Broken>>,
+    ) -> Result<T, Failed> {
         let mut patience = Patience::new(self.record.verdict_timeout(), self.span);
         let mut deadline = Deadline::after(&self.downstream.worker.deadlines, patience.next());
-        let mut answers_ahead = 0;
         poll_fn(|context| {
-            answers_ahead += drive(context);
-            if answers_ahead > early::ANSWERS_AHEAD_MAX {
-                return Poll::Ready(Err(Failed::Flood));
+            if let Poll::Ready(head) = poll(context) {
+                return Poll::Ready(head.map_err(Failed::Broken));
             }
             if self.body_state.is_some_and(is_moving) {
                 deadline.restart(patience.next());
             }
-            match head.as_mut().poll(context) {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                    Some(unsent) => Failed::Unsent(Box::new(unsent)),
-                    None => Failed::Broken(error.into_error()),
-                })),
-                Poll::Pending
-                    if deadline.poll(context).is_ready()
-                        && !self.is_only_late(&mut patience, &mut deadline, context) =>
-                {
-                    Poll::Ready(Err(Failed::TimedOut))
-                }
-                Poll::Pending if self.recall.is_some_and(Recall::is_due_after_sending) => {
-                    Poll::Ready(Err(Failed::Recalled))
-                }
-                Poll::Pending => {
-                    self.downstream.await_upstream(self.span);
-                    let call = self.call.as_mut().map_or(Poll::Pending, |call| call.poll(context));
-                    call.map(|()| Err(Failed::CallDeadline))
-                }
+            if deadline.poll(context).is_ready() && !self.is_only_late(&mut patience, &mut deadline, context)
+            {
+                return Poll::Ready(Err(Failed::TimedOut));
             }
+            if self.recall.is_some_and(Recall::is_due_after_sending) {
+                return Poll::Ready(Err(Failed::Recalled));
+            }
+            self.downstream.await_upstream(self.span);
+            let call = self.call.as_mut().map_or(Poll::Pending, |call| call.poll(context));
+            call.map(|()| Err(Failed::CallDeadline))
         })
         .await
     }
@@ -222,27 +186,4 @@ fn is_moving(state: &Cell<BodyState>) -> bool {
         }
         _ => false,
     }
-}
-
-/// The connection ended before any answer: what a pooled connection does that the upstream had given up.
-pub(super) fn is_closed_early(error: &hyper::Error) -> bool {
-    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || is_io(error)
-}
-
-fn is_io(error: &hyper::Error) -> bool {
-    let plain = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
-    (plain || of_http2(error).is_some_and(h2::Error::is_io)) && !error.is_user()
-}
-
-fn of_http2(error: &hyper::Error) -> Option<&h2::Error> {
-    std::error::Error::source(error)?.downcast_ref()
-}
-
-/// The upstream says that it has not looked at the request: REFUSED_STREAM, or a GOAWAY that ends below its stream
-/// (RFC 9113, 8.7).
-pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
-    of_http2(error).is_some_and(|error| {
-        error.is_remote()
-            && (error.is_go_away() || error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
-    })
 }

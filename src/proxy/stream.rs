@@ -1,6 +1,7 @@
 //! The bytes of a connection, downstream or upstream: plain, or inside TLS.
 
 use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,6 +21,11 @@ impl Stream {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => stream.get_ref().0,
         }
+    }
+
+    /// Ends it both ways, for whoever else has it in hand too.
+    pub(super) fn cut(&self) {
+        let _ = socket2::SockRef::from(self.socket()).shutdown(Shutdown::Both);
     }
 
     /// Linger zero makes the close a reset. If it fails, the plain close is all there is.

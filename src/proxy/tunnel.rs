@@ -4,16 +4,14 @@ use std::cell::Cell;
 use std::io;
 use std::task::Poll;
 
-use http::Response;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::deadline::Deadline;
-use super::pool::{OwnConnection, SharedStream, UpstreamConnection};
+use super::pool::{OwnConnection, SharedStream};
 use super::record::Record;
-use super::stream::Stream;
+use super::upstream_body::UpstreamBody;
 use super::worker::Worker;
 
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -30,10 +28,11 @@ pub(super) enum Upstream {
 }
 
 impl Upstream {
-    pub(super) fn of(response: &mut Response<Incoming>, connection: UpstreamConnection) -> Self {
-        match connection {
-            UpstreamConnection::Own(own) => Self::Own(own),
-            UpstreamConnection::Shared(stream) => Self::Shared(stream, hyper::upgrade::on(response)),
+    /// Behind an answer that says yes.
+    pub(super) fn of(body: UpstreamBody, upgrade: OnUpgrade) -> Self {
+        match body {
+            UpstreamBody::Own(own) => Self::Own(own),
+            UpstreamBody::Shared(_, stream) => Self::Shared(stream, upgrade),
         }
     }
 }
@@ -52,7 +51,7 @@ pub(super) async fn run(
     let mut ends = Ends { worker, record };
     match upstream {
         Upstream::Own(own) => {
-            if let Some((upstream, head)) = take_stream(own).await {
+            if let Some((upstream, head)) = own.into_parts() {
                 ends.join(downstream, upstream, early, &head).await;
             }
         }
@@ -107,18 +106,6 @@ impl Ends<'_> {
         .await;
         self.record.tunnelled(bytes_up.get(), bytes_down.get());
     }
-}
-
-/// The bare stream, and what was read from it behind the 101.
-async fn take_stream(mut upstream: Box<OwnConnection>) -> Option<(Stream, Vec<u8>)> {
-    // With the switch hyper's part is over, and its state machine ends.
-    std::future::poll_fn(|context| {
-        upstream.drive(context);
-        if upstream.has_ended() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    let parts = upstream.take_driver()?.into_parts();
-    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
 /// One direction. The end of one side's bytes is passed on as such; the other direction may go on.

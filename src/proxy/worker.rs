@@ -23,6 +23,7 @@ use super::recall;
 use super::reserve::Reserve;
 use super::retry::Budgets;
 use super::spans::Spans;
+use super::splice::Pipes;
 use crate::metrics::Shard;
 use crate::metrics::load::Pressure;
 use crate::metrics::shard::Refused;
@@ -78,6 +79,7 @@ pub(super) struct Worker {
     tls: RefCell<Arc<Material>>,
     dice: RefCell<Dice>,
     pub(super) pools: Pools,
+    pub(super) pipes: Pipes,
     pub(super) budgets: Budgets,
     pub(super) reserve: Reserve,
     pub(super) shard: Arc<Shard>,
@@ -107,6 +109,7 @@ impl Worker {
             tls: RefCell::new(Arc::clone(&setup.tls.borrow())),
             dice: RefCell::new(Dice::new(setup.seed)),
             pools: Pools::default(),
+            pipes: Pipes::default(),
             budgets: Budgets::default(),
             reserve: setup.reserve,
             shard: Arc::clone(&setup.shard),

@@ -47,6 +47,73 @@ fn eight_mebibytes_arrive_intact_each_way_in_both_framings() {
     }
 }
 
+/// Pipes that the process has open: large answers go through one.
+fn pipes(andon: &Andon) -> usize {
+    let files = std::fs::read_dir(format!("/proc/{}/fd", andon.pid())).expect("the process runs");
+    let is_pipe = |path: std::path::PathBuf| path.to_string_lossy().starts_with("pipe:");
+    files
+        .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok())
+        .filter(|path| is_pipe(path.clone()))
+        .count()
+}
+
+#[test]
+fn large_answers_keep_their_bytes_and_their_place_among_small_ones() {
+    const LENGTHS: [usize; 12] =
+        [10, 3_000_000, 0, 65_536, 40_000, 1_048_576, 1, 32_768, 9_000, 500_000, 70_000, 2];
+    let upstream = Server::start(|request| {
+        let length: usize =
+            request.first.split(['/', ' ']).nth(2).expect("a target").parse().expect("a length");
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        [head.into_bytes(), noise(length)].concat()
+    });
+    let andon = Andon::before(upstream.address);
+    let before = pipes(&andon);
+    let mut client = andon.connect();
+    // All asked for at once, so that one answer follows the other in the same write.
+    client.send(LENGTHS.map(|length| get(&format!("/{length}"))).concat());
+    for length in LENGTHS {
+        let answer = client.response();
+        assert!(answer.whole && answer.body == noise(length), "{length}: {} came", answer.body.len());
+    }
+    assert_eq!(pipes(&andon), before + 2, "one pipe, used again");
+}
+
+#[test]
+fn a_large_answer_waits_for_a_client_that_takes_its_time() {
+    let body = noise(LARGE);
+    let sent = body.clone();
+    let upstream = Server::start(move |_| {
+        [format!("HTTP/1.1 200 OK\r\n{SIZED}\r\n\r\n").into_bytes(), sent.clone()].concat()
+    });
+    let andon = Andon::before(upstream.address);
+    let mut slow: Vec<Wire> = (0..8).map(|_| andon.connect()).collect();
+    for client in &mut slow {
+        client.send(get("/"));
+    }
+    // They read nothing until others were served.
+    for _ in 0..3 {
+        let mut client = andon.connect();
+        client.send(get("/"));
+        assert!(client.response().body == body);
+    }
+    for client in &mut slow {
+        assert!(client.response().body == body);
+    }
+}
+
+#[test]
+fn a_large_answer_that_breaks_off_is_seen_to_be_cut() {
+    let upstream = Manual::start();
+    let andon = Andon::before(upstream.address);
+    let (mut client, mut peer) = begun(&andon, &upstream, &get("/"));
+    peer.send([b"HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n".to_vec(), noise(300_000)].concat());
+    drop(peer);
+    let answer = client.response();
+    assert!(!answer.whole && noise(300_000).starts_with(&answer.body), "{} bytes", answer.body.len());
+    andon.wait_for_outcome("truncated", 1.0);
+}
+
 /// An exchange under way: client, its request at the upstream.
 fn begun(andon: &Andon, upstream: &Manual, request: &str) -> (Wire, Wire) {
     let mut client = andon.connect();

@@ -1,5 +1,6 @@
 //! Kept upstream connections that turn out to be dead: nothing is lost, nothing is sent twice.
 
+use crate::support::andon::lone;
 use crate::support::{Andon, Manual, OK, Wire, get, post};
 
 /// After one good exchange: the client, and the upstream's end of the kept connection.
@@ -94,4 +95,28 @@ fn bytes_that_nobody_asked_for_end_a_kept_connection() {
     new.request();
     new.send(OK);
     assert_eq!(client.response().text(), "ok");
+}
+
+/// More of them than a task may look at in one turn: the first that it could not look at passed for a good one, and the
+/// request waited on it for `response_timeout`.
+#[test]
+fn an_upstream_that_left_hundreds_of_kept_connections_is_seen_to_be_gone() {
+    const KEPT: usize = 300;
+    let upstream = Manual::start();
+    let andon = Andon::start(&lone(upstream.address, r#"response_timeout = "1h""#));
+    let mut clients: Vec<Wire> = (0..KEPT).map(|_| andon.connect()).collect();
+    let mut peers = Vec::new();
+    for client in &mut clients {
+        client.send(get("/1"));
+        let mut peer = upstream.accept();
+        peer.request();
+        peers.push(peer);
+    }
+    for (client, peer) in clients.iter_mut().zip(&mut peers) {
+        peer.send(OK);
+        assert_eq!(client.response().text(), "ok");
+    }
+    drop((upstream, peers));
+    clients[0].send(get("/2"));
+    assert_eq!(clients[0].response().status(), 502);
 }

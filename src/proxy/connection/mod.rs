@@ -4,7 +4,7 @@
 //! [`Stage`], and each stage but `Busy` has a deadline: nobody holds a connection by being slow. hyper's own head
 //! timeout is not used: it costs a timer a request, and cannot tell an idle connection from a slow head.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::task::Context;
@@ -18,6 +18,7 @@ use super::deadline::Deadline;
 use super::early::Hints;
 use super::proxy_protocol::Addresses;
 use super::request;
+use super::splice::Pipe;
 use super::tls::Session;
 use super::tunnel::Tunnel;
 use super::worker::Worker;
@@ -80,6 +81,8 @@ pub(super) struct Downstream {
     /// The same, until it is polled again.
     upstream_wait: Cell<Duration>,
     tunnel: RefCell<Option<Tunnel>>,
+    /// While a large body goes through it.
+    pipe: RefCell<Option<Box<Pipe>>>,
     /// An answer of unknown length to an HTTP/1.0 client ends where the connection ends.
     ends_by_close: Cell<bool>,
     /// The answer broke off where only a reset can tell the client so.
@@ -159,6 +162,14 @@ impl Downstream {
         self.watch.borrow_mut().restart(self.listener.keep_alive_timeout.saturating_sub(REST_AFTER));
     }
 
+    /// Somebody else may have the pipe: all that went into it is through.
+    fn spare_pipe(&self) {
+        let mut pipe = self.pipe.borrow_mut();
+        if let Some(pipe) = pipe.take_if(|pipe| pipe.is_empty() && self.serving.get() == 0) {
+            self.worker.pipes.put_back(pipe);
+        }
+    }
+
     fn timed_out(&self, context: &Context<'_>) -> bool {
         // Polled in every stage: it also is what the drain wakes.
         self.watch.borrow_mut().poll(context).is_ready() && self.stage.get() != Stage::Busy
@@ -176,6 +187,19 @@ impl Busy {
 
     pub(super) fn is_http2(&self) -> bool {
         self.0.protocol == Protocol::Http2
+    }
+
+    /// What a large body may go through, uncopied. `None`: not to this client, or not now.
+    pub(super) fn pipe(&self) -> Option<RefMut<'_, Box<Pipe>>> {
+        let Downstream { worker, protocol, session, pipe, .. } = &*self.0;
+        if *protocol != Protocol::Http1 || session.is_some() {
+            return None;
+        }
+        let mut pipe = pipe.borrow_mut();
+        if pipe.is_none() {
+            *pipe = worker.pipes.take(worker.reserve);
+        }
+        RefMut::filter_map(pipe, Option::as_mut).ok()
     }
 
     /// The response body waits for the upstream.
@@ -196,6 +220,7 @@ impl Drop for Busy {
         let left = self.0.serving.get() - 1;
         self.0.serving.set(left);
         if left == 0 {
+            self.0.spare_pipe();
             self.0.enter(Stage::Idle);
         }
     }
@@ -261,6 +286,7 @@ fn open(
         stream_idle: Cell::new(stream_idle),
         upstream_wait: Cell::new(Duration::ZERO),
         tunnel: RefCell::new(None),
+        pipe: RefCell::new(None),
         ends_by_close: Cell::new(false),
         reset: Cell::new(false),
         broken_off: Cell::new(false),

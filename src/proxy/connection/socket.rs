@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 use super::super::early::HintsToWrite;
+use super::super::splice;
 use super::super::stream::Stream;
 use super::{Downstream, Protocol, Stage};
 
@@ -63,6 +64,23 @@ impl Socket {
             }
         }
         Ok(())
+    }
+
+    /// As many as come before the first that is in the pipe; or that one.
+    fn write_slices(&mut self, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut pipe = self.downstream.pipe.borrow_mut();
+        let Some(full) = pipe.as_mut() else {
+            return Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        };
+        match splice::ordinary(slices) {
+            0 if !slices.is_empty() => {
+                let drained = full.poll_drain(self.io.inner().socket(), slices[0].len(), context);
+                drop(pipe);
+                self.downstream.spare_pipe();
+                drained
+            }
+            ordinary => Pin::new(&mut self.io).poll_write_vectored(context, &slices[..ordinary]),
+        }
     }
 
     fn written(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -119,6 +137,10 @@ impl Write for Socket {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.at_boundary = true;
+        // hyper has written all that it had. What is left would be in the place of something that it has copied.
+        if self.downstream.pipe.borrow().as_ref().is_some_and(|pipe| !pipe.is_empty()) {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         self.write_hints(context)?;
         Pin::new(&mut self.io).poll_flush(context)
     }
@@ -142,7 +164,7 @@ impl Write for Socket {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.write_hints(context)?;
-        let result = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        let result = self.write_slices(context, slices);
         self.written(result)
     }
 }

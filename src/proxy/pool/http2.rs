@@ -19,6 +19,7 @@ use super::super::deadline::{Deadline, Deadlines};
 use super::super::stream::Stream;
 use super::super::upload::RequestBody;
 use super::super::worker::{BUFFER_BYTES_MAX, HEADER_LIST_BYTES_MAX};
+use super::Open;
 use crate::metrics::Shard;
 
 /// Requests on one connection, if the upstream allows as many. The next one opens another connection.
@@ -226,22 +227,6 @@ impl Write for Watched {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write_vectored(context, slices)
-    }
-}
-
-/// Counts the connection for as long as its task lives.
-struct Open(Arc<Shard>);
-
-impl Open {
-    fn new(shard: &Arc<Shard>) -> Self {
-        shard.upstream_opened.add(1);
-        Self(Arc::clone(shard))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.upstream_closed.add(1);
     }
 }
 

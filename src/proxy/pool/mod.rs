@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use crate::metrics::Shard;
 use crate::routing::EndpointId;
 
 mod http1;
@@ -77,6 +79,22 @@ struct Pool {
     opening: Option<Rc<Notify>>,
 }
 
+/// Counts a connection for as long as it lives.
+struct Open(Arc<Shard>);
+
+impl Open {
+    fn new(shard: &Arc<Shard>) -> Self {
+        shard.upstream_opened.add(1);
+        Self(Arc::clone(shard))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.upstream_closed.add(1);
+    }
+}
+
 /// How a request gets its stream.
 pub(super) enum Join {
     Stream(SharedStream),
@@ -114,14 +132,13 @@ impl Pools {
     }
 
     pub(super) fn put_back(&self, mut connection: Box<OwnConnection>, now: Instant) {
-        if connection.has_ended() || connection.is_for_one() {
+        if !connection.may_go_on() {
             return;
         }
         let mut endpoints = self.endpoints.borrow_mut();
         let pool = endpoints.entry(connection.endpoint).or_default();
         if pool.idle.len() < IDLE_MAX {
-            connection.reused = true;
-            connection.idle_since = now;
+            connection.rest(now);
             pool.idle.push(connection);
         }
     }
