@@ -89,7 +89,7 @@ impl Controller {
     pub(super) fn climb(&mut self, now_us: u64) {
         let now = Now { us: now_us, unix_ms: self.clock.unix_ms() };
         let mut due = Vec::new();
-        for route in &self.routes.judged {
+        for route in self.routes.rota.awake() {
             let list = &mut self.routes.list;
             let Some(split) = list.get_mut(*route).and_then(|route| route.split.as_mut()) else { continue };
             for canary in 0..split.canaries.len() {

@@ -302,6 +302,7 @@ impl Controller {
 
     fn take(&mut self, command: Command) {
         let Some(command) = self.let_through(command) else { return };
+        self.catch_up_for(&command);
         match command {
             Command::Routes(reply) => self.show_routes(reply),
             Command::Route(route, reply) => self.show_route(&route, reply),

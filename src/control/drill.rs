@@ -80,6 +80,11 @@ impl Drill {
         self.end.get_or_insert(end);
     }
 
+    /// Nothing of it is left to be seen.
+    pub(super) fn may_rest(&self) -> bool {
+        !self.is_running() && (self.backed_off_us.is_some() || self.end != Some(End::BackOff))
+    }
+
     pub(super) fn overtaken(mut self) -> Self {
         self.end(End::Overtaken);
         self
@@ -242,9 +247,10 @@ impl Controller {
 
     /// Every 100 ms, also of a process that decides nothing any more.
     pub(super) fn tend_drills(&mut self, now_us: u64) {
-        for at in 0..self.routes.judged.len() {
-            let route = self.routes.judged[at];
-            let Some(drill) = self.routes.split_mut(route).and_then(|split| split.drill.as_mut()) else {
+        let mut at = 0;
+        while let Some(route) = self.routes.rota.awake().get(at).copied() {
+            at += 1;
+            let Some(drill) = self.routes.awake_mut(route).and_then(|split| split.drill.as_mut()) else {
                 continue;
             };
             if drill.is_running() || drill.backed_off_us.is_none() {

@@ -216,8 +216,9 @@ impl Controller {
             return;
         }
         self.events.sample_due_us = now_us.saturating_add(SAMPLE_EVERY_US);
-        let judged = self.routes.judged.iter().take(SAMPLED_MAX);
-        let routes = judged.filter_map(|route| self.view(*route)).collect();
+        let sampled: Vec<_> = self.routes.judged.iter().take(SAMPLED_MAX).copied().collect();
+        sampled.iter().for_each(|route| self.routes.catch_up(*route));
+        let routes = sampled.iter().filter_map(|route| self.view(*route)).collect();
         let sample = Sample { at_ms: self.clock.unix_ms(), routes, drawn: OnceLock::new() };
         self.events.samples.send_replace(Arc::new(sample));
     }

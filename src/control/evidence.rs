@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::controller::Controller;
 use super::recorder::Cut;
+use super::rest::NAP_MS;
 use super::state::effective;
 use crate::config::{EvidenceKept, OnUnhealthy};
 use crate::immune::journal::Segment;
@@ -30,8 +31,9 @@ const RETRY_US: u64 = 1_000_000;
 const PRUNE_US: u64 = 600_000_000;
 /// At the end, for the last of it.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
-/// A canary goes on from what an earlier process knew of it, if that is no older.
-const RESUMED_AGE_MS_MAX: i64 = 600_000;
+/// A canary goes on from what an earlier process knew of it, if that is no older: ten minutes, and the nap in which a route at
+/// rest leaves no sign.
+const RESUMED_AGE_MS_MAX: i64 = 600_000 + NAP_MS;
 
 pub(super) struct EvidenceQueue {
     store: Store,
@@ -73,6 +75,12 @@ impl EvidenceQueue {
 
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Evidence> {
+        let flight = self.flight.iter().flat_map(|flight| &flight.cargo);
+        flight.chain(&self.waiting).map(|one| &**one)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -168,7 +176,7 @@ impl Controller {
 
     /// Takes what was cut since the last look.
     pub(super) fn take_evidence(&mut self) {
-        for route in &self.routes.judged {
+        for route in self.routes.rota.awake() {
             let Some(route) = self.routes.list.get_mut(*route) else { continue };
             let Some(split) = &mut route.split else { continue };
             for (live, record) in split.canaries.iter_mut().zip(&split.state.record.canaries) {
@@ -186,6 +194,7 @@ impl Controller {
 
     /// Everything up to now: before canaries may vanish, before another process goes on, at the end.
     pub(super) fn cut_evidence(&mut self) {
+        // Those that rest have nothing to cut.
         for route in &mut self.routes.list {
             let Some(split) = &mut route.split else { continue };
             split.canaries.iter_mut().for_each(|live| live.guard.cut());

@@ -8,15 +8,15 @@ use super::releases::BY_PLAN;
 use super::routes::BackOff;
 use super::state::{BY_FILE, BY_IMMUNE, effective};
 use crate::immune::Guard;
-use crate::metrics::exposition::{CanaryGauges, DecisionCount, Gauges};
+use crate::metrics::exposition::{CanaryGauges, Gauges};
 use crate::metrics::releases::ReleaseGauges;
 use crate::store::record::{Action, Decision, RouteRecord};
 
 /// Decisions that have taken effect since the process started.
 #[derive(Default)]
 pub(super) struct DecisionCounts {
-    /// Bounded by routes × actions × classes.
-    counts: HashMap<(Arc<str>, Action, ByClass), u64>,
+    /// In the order of [`CAN_OCCUR`], of routes that had any.
+    counts: HashMap<Arc<str>, Vec<u64>>,
 }
 
 /// Names of people are no label: there may be many, and they are nobody's business there.
@@ -28,7 +28,7 @@ enum ByClass {
     Plan,
 }
 
-/// Every combination that can occur, so that its series starts at 0.
+/// Every combination that can occur, so that its series starts at 0; others are not shown.
 const CAN_OCCUR: [(Action, ByClass); 21] = [
     (Action::Weight, ByClass::Person),
     (Action::Weight, ByClass::File),
@@ -75,17 +75,24 @@ impl ByClass {
 
 impl DecisionCounts {
     pub(super) fn add(&mut self, decision: &Decision) {
-        let key = (Arc::clone(&decision.route), decision.action, ByClass::of(&decision.by));
-        *self.counts.entry(key).or_default() += 1;
+        let kind = (decision.action, ByClass::of(&decision.by));
+        let Some(at) = CAN_OCCUR.iter().position(|can| *can == kind) else { return };
+        let none = || vec![0; CAN_OCCUR.len()];
+        self.counts.entry(Arc::clone(&decision.route)).or_insert_with(none)[at] += 1;
     }
+}
 
-    fn rows(&self, route: &Arc<str>) -> impl Iterator<Item = DecisionCount> {
-        CAN_OCCUR.into_iter().map(|(action, by)| DecisionCount {
-            route: Arc::clone(route),
-            action: action.label(),
-            by: by.label(),
-            count: self.counts.get(&(Arc::clone(route), action, by)).copied().unwrap_or(0),
-        })
+#[cfg(test)]
+impl DecisionCounts {
+    /// Of all routes.
+    pub(super) fn of(&self, action: Action) -> u64 {
+        let kinds = || CAN_OCCUR.iter().map(|(kind, _)| *kind == action);
+        self.counts
+            .values()
+            .flat_map(|counts| kinds().zip(counts))
+            .filter(|(is, _)| *is)
+            .map(|(_, count)| count)
+            .sum()
     }
 }
 
@@ -114,8 +121,11 @@ impl Controller {
             upstreams: self.upstream_gauges(),
             load: self.memory.load(),
             notify: self.messenger.gauges(),
+            decision_kinds: CAN_OCCUR.map(|(action, by)| (action.label(), by.label())).to_vec(),
+            decisions: self.counts.counts.clone(),
             ..Gauges::default()
         };
+        let now_us = self.clock.now_us();
         for route in &self.routes.list {
             let Some(split) = &route.split else { continue };
             let record = &split.state.record;
@@ -124,7 +134,6 @@ impl Controller {
                 continue;
             }
             gauges.releases.push(release(record));
-            gauges.decisions.extend(self.counts.rows(&route.name));
             gauges.self_tests.extend(split.self_test.as_ref().map(|test| test.gauges(&route.name)));
             if let Some(BackOff::Took { seconds }) = split.back_off {
                 gauges.back_off_seconds.push((Arc::clone(&route.name), seconds));
@@ -140,7 +149,7 @@ impl Controller {
                     aim: canary.aim.ratio(),
                     ceiling: canary.ceiling.ratio(),
                     effective: effective(record, canary).ratio(),
-                    verdict: live.judged(self.clock.now_us()).0.label(),
+                    verdict: live.verdict_kind(now_us).label(),
                     odds_log10: odds_log10(&live.guard),
                     holds: live.guard.holds(),
                     harm_left: live.harm_left(),

@@ -139,6 +139,18 @@ impl SplitLive {
         }
     }
 
+    /// So many ticks in which nothing was counted.
+    pub(super) fn pass_lots(&mut self, ticks: u64) {
+        if self.lots.is_some() {
+            self.canaries.iter_mut().for_each(|live| live.lots.unjudged.pass(ticks));
+        }
+    }
+
+    /// No weight has moved so lately that lots are not believed.
+    pub(super) fn lots_may_rest(&self) -> bool {
+        self.lots.as_ref().is_none_or(|lots| lots.settling == 0)
+    }
+
     /// Once each.
     pub(super) fn tell_of_lots(&mut self) {
         let record = &self.state.record;

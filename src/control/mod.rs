@@ -44,6 +44,7 @@ mod record;
 mod recorder;
 mod releases;
 mod reload;
+mod rest;
 #[cfg(test)]
 mod rig;
 mod routes;

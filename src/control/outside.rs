@@ -246,7 +246,7 @@ impl Controller {
     /// Tells the thread that asks what is to be asked, if that changed. Routes without outside signals cost nothing.
     pub(super) fn tend_outside(&mut self) {
         let (mut changed, mut count) = (false, 0);
-        for route in &self.routes.judged {
+        for route in self.routes.rota.awake() {
             let split = self.routes.list.get_mut(*route).and_then(|route| route.split.as_mut());
             let Some(split) = split.filter(|split| !split.outside.is_empty()) else { continue };
             let (aimed, questions) = split.aim_questions(&mut self.inquiry.last_id);
@@ -258,7 +258,7 @@ impl Controller {
             return;
         }
         let (mut questions, mut asked) = (Vec::with_capacity(count), HashMap::with_capacity(count));
-        for split in self.routes.judged.iter().filter_map(|route| self.routes.split(*route)) {
+        for split in self.routes.rota.awake().iter().filter_map(|route| self.routes.split(*route)) {
             let canaries = split.canaries.iter().filter(|live| live.outside.asks);
             for signal in canaries.flat_map(|live| &live.outside.signals) {
                 asked.insert(signal.question.id, Arc::clone(&split.state.record.route));

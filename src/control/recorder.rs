@@ -6,7 +6,8 @@
 //! tick is stored beside the decision. The cuts lie here until the controller takes them, after each look.
 //!
 //! Only a canary in the race is written down: one with weight, or with requests that are still under way. An idle one
-//! costs nothing.
+//! costs nothing, nor does one on whose route nothing happens: [`super::rest`] ends its segment, and what passes until the
+//! next one begins is nothing but time.
 
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -85,7 +86,7 @@ impl Recorded {
 
     /// As [`Guard::call`].
     pub(super) fn call(&mut self, look: Look<'_>, call: Call) {
-        if self.open.is_none() && (look.in_race || call.canary.requests > 0) {
+        if self.open.is_none() && self.is_worth(look, call) {
             self.begin(look, call.step_us);
         }
         if let Some(open) = &mut self.open {
@@ -111,6 +112,18 @@ impl Recorded {
         if is_over {
             self.cut();
         }
+    }
+
+    /// A guard that was told of nobody yet says nothing that a new one would not.
+    fn is_worth(&self, look: Look<'_>, call: Call) -> bool {
+        let counted = call.canary.requests > 0 || call.stable.requests > 0;
+        call.canary.requests > 0 || look.in_race && (counted || !self.guard.is_blank())
+    }
+
+    /// As [`Guard::pass`]. Nothing of it is written down.
+    pub(super) fn pass(&mut self, span_us: u64, ticks: u64) {
+        self.cut();
+        self.guard.pass(span_us, ticks);
     }
 
     /// Something was decided on the last frame. Where it stands; `None`: the canary was not in the race.

@@ -197,10 +197,19 @@ impl Rig {
 
     /// A request of somebody fails. False: they have left the evidence.
     pub(super) fn counts_failure_of(&self, variant: &str, user: u64) -> bool {
+        self.counts(variant, user, Evidence::Failure)
+    }
+
+    /// A request of somebody is answered. False: one was counted just before.
+    pub(super) fn counts_success_of(&self, variant: &str, user: u64) -> bool {
+        self.counts(variant, user, Evidence::Success { head_us: None })
+    }
+
+    fn counts(&self, variant: &str, user: u64, evidence: Evidence) -> bool {
         let slot = self.controller.slots.find("shop", variant).unwrap();
-        let judged = &self.shards.worker(0);
-        let judged = &judged.slot(slot).judged;
-        judged.admit(Some(User::of_hash(user)), Evidence::Failure, 1).is_some()
+        let shard = self.shards.worker(0);
+        let slot = shard.slot(slot);
+        slot.judged.admit(Some(User::of_hash(user)), evidence, 1).is_some()
     }
 
     pub(super) fn set_weight(&mut self, share: &str) -> Answer<RouteView> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::climbing;
 use super::drill::Drill;
 use super::lots::Lots;
+use super::rest::{Rest, Rota};
 use super::self_test::SelfTesting;
 use super::state::{RouteState, effective};
 use super::watched::{CanaryLive, Watched};
@@ -28,8 +29,10 @@ pub(super) const STEP_DOWN_TICKS: u32 = 2;
 #[derive(Default)]
 pub(super) struct Routes {
     pub(super) list: Vec<RouteLive>,
-    /// Places in `list` of the routes that have a canary: all that the tick looks at.
+    /// Places in `list` of the routes that have a canary.
     pub(super) judged: Vec<usize>,
+    /// Those of them that the tick looks at now.
+    pub(super) rota: Rota,
     index: HashMap<Arc<str>, usize>,
     /// Bounded by the routes that any file ever had.
     absent: HashMap<Arc<str>, RouteRecord>,
@@ -52,6 +55,7 @@ pub(super) struct SplitLive {
     /// In the order of `state.record.canaries`.
     pub(super) canaries: Vec<CanaryLive>,
     pub(super) pace: Pace,
+    pub(super) rest: Rest,
     /// How long a tick is.
     pub(super) tick: Duration,
     /// After a cut, requests that the old weight sent still end for so long: they say nothing of the new one.
@@ -101,7 +105,9 @@ impl Routes {
         self.list.get(route)?.split.as_ref()
     }
 
+    /// To change it. It is woken, so that the change comes after all that it has missed.
     pub(super) fn split_mut(&mut self, route: usize) -> Option<&mut SplitLive> {
+        self.wake(route);
         self.list.get_mut(route)?.split.as_mut()
     }
 
@@ -156,6 +162,7 @@ impl Routes {
         slots: &mut Slots,
         shards: &Shards,
     ) {
+        self.wake_all();
         let old = std::mem::take(&mut self.list);
         let mut old: HashMap<_, _> = old.into_iter().map(|route| (Arc::clone(&route.name), route)).collect();
         for (file, state) in config.routes.iter().zip(states) {
@@ -183,6 +190,7 @@ impl Routes {
         self.index = self.list.iter().enumerate().map(|(at, route)| (Arc::clone(&route.name), at)).collect();
         let has_canary = |at: &usize| self.split(*at).is_some_and(|split| !split.canaries.is_empty());
         self.judged = (0..self.list.len()).filter(has_canary).collect();
+        self.rouse();
     }
 }
 
@@ -196,6 +204,7 @@ impl Routes {
         slots: &mut Slots,
         shards: &Shards,
     ) {
+        self.wake(route);
         let Some(live) = self.list.get_mut(route) else { return };
         let before = live.split.take();
         let was = before.as_ref().map(|split| Arc::clone(&split.state.record.stable.upstream));
@@ -264,6 +273,7 @@ impl SplitLive {
             stable,
             canaries,
             pace,
+            rest: Rest::default(),
             tick,
             settle,
             back_off,

@@ -26,9 +26,9 @@ use super::view::SelfTestView;
 use super::watched::{CanaryLive, Watched};
 use crate::config::{self, Judge, OnAlarm, OnUnhealthy, SelfTest, Service};
 use crate::immune::{Counts, Detail, Finding, Guard};
-use crate::metrics::Shards;
 use crate::metrics::self_test::SelfTestGauges;
 use crate::metrics::slots::Slots;
+use crate::metrics::{Shards, SlotId};
 use crate::store::record::{Action, Change};
 
 pub(super) struct SelfTesting {
@@ -93,6 +93,24 @@ impl SelfTesting {
     pub(super) fn tick(&mut self, room: &mut Phantom, stable: &Detail) {
         stable.latency.without(&room.phantom.latency, &mut room.rest.latency);
         self.guard.tick(&room.phantom, &room.rest);
+    }
+
+    /// As [`Guard::pass`].
+    pub(super) fn pass(&mut self, span_us: u64, ticks: u64) {
+        self.guard.pass(span_us, ticks);
+    }
+
+    pub(super) fn may_rest(&self) -> bool {
+        self.guard.may_rest() && (self.recorded || !self.alarm())
+    }
+
+    #[cfg(test)]
+    pub(super) fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    pub(super) fn slot(&self) -> SlotId {
+        self.watched.slot
     }
 
     pub(super) fn restart(&mut self) {

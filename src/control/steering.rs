@@ -26,8 +26,10 @@ use crate::store::record::{Change, Decision, RouteRecord};
 
 impl Controller {
     pub(super) fn drive_releases(&mut self) {
-        for at in 0..self.routes.judged.len() {
-            let route = self.routes.judged[at];
+        let mut at = 0;
+        // A move may wake another route, never take one away.
+        while let Some(route) = self.routes.rota.awake().get(at).copied() {
+            at += 1;
             let is_quiet = self.saving.is_idle() && self.jobs.is_empty() && self.loading.is_none();
             if !is_quiet || self.saving.down().is_some() {
                 return;

@@ -1,8 +1,9 @@
 //! Every 100 ms: what each canary did since the last look, beside stable in the same time, and what follows. Then
 //! what became of endpoints.
 //!
-//! Only routes with a canary are looked at, and an ordinary look costs the reading of their slots and the guards'
-//! arithmetic: nothing is formatted or allocated unless something is found.
+//! Only routes with a canary are looked at, and of those only the ones on which something happens ([`super::rest`]). An ordinary
+//! look costs the reading of their slots and the guards' arithmetic: nothing is formatted or allocated unless something is
+//! found.
 
 use tracing::warn;
 
@@ -38,6 +39,8 @@ struct Seen {
 impl Controller {
     pub(super) fn tick(&mut self) {
         let now_us = self.clock.now_us();
+        let written = self.routes.begin_look(self.slots.len(), now_us, &self.shards);
+        written.iter().for_each(|slot| self.windows.stir(*slot));
         self.tend_outside();
         let Seen { unhealthy, noticed, outside, spent, alarms } = self.look(now_us);
         for route in alarms {
@@ -60,7 +63,9 @@ impl Controller {
         }
         self.climb(now_us);
         self.drive_releases();
+        self.routes.lie_down(now_us);
         self.take_evidence();
+        self.routes.end_look();
         self.keep_up(now_us);
         self.windows.tick(now_us, &self.shards);
         let overdue = self.saving.overdue(now_us);
@@ -85,7 +90,7 @@ impl Controller {
         let Seen { mut unhealthy, mut noticed, mut outside, mut spent, mut alarms } = Seen::default();
         self.details.now_ms = self.clock.unix_ms();
         let routes = &mut self.routes;
-        for route in &routes.judged {
+        for route in routes.rota.awake() {
             let Some(split) = routes.list.get_mut(*route).and_then(|route| route.split.as_mut()) else {
                 continue;
             };

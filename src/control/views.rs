@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::command::{Refusal, Reply};
+use super::command::{Command, Refusal, Reply};
 use super::controller::Controller;
+use super::forecasts::AskForecast;
 use super::jobs::answer;
 use super::routes::{STABLE, SplitLive};
 use super::self_test::SelfTesting;
@@ -16,6 +17,19 @@ use crate::immune::Verdict;
 use crate::store::record::RouteRecord;
 
 impl Controller {
+    /// Whoever is shown a route at rest sees what it would be, had it been looked at all the time.
+    pub(super) fn catch_up_for(&mut self, command: &Command) {
+        match command {
+            Command::Routes(_) | Command::Metrics(_) => self.routes.catch_up_all(),
+            Command::Route(name, _) | Command::Forecast(AskForecast { route: name, .. }, _) => {
+                if let Some(route) = self.routes.find(name) {
+                    self.routes.catch_up(route);
+                }
+            }
+            _ => {}
+        }
+    }
+
     pub(super) fn show_routes(&self, reply: Reply<Vec<RouteView>>) {
         let views = (0..self.routes.list.len()).filter_map(|route| self.view(route)).collect();
         answer(reply, Ok(views));
@@ -126,6 +140,16 @@ impl CanaryLive {
             (VerdictKind::Healthy | VerdictKind::Undecided, Some(why), _) => (VerdictKind::Unhealthy, why),
             (VerdictKind::Healthy, None, Some(missing)) => (VerdictKind::Undecided, missing),
             (kind, ..) => (kind, verdict.sentence()),
+        }
+    }
+
+    /// As [`CanaryLive::judged`], without the words: for `/metrics`, which asks of every canary at once.
+    pub(super) fn verdict_kind(&self, now_us: u64) -> VerdictKind {
+        match kind(&self.guard.verdict()) {
+            VerdictKind::Unhealthy => VerdictKind::Unhealthy,
+            _ if self.outside.unhealthy().is_some() => VerdictKind::Unhealthy,
+            VerdictKind::Healthy if self.outside.missing(now_us).is_some() => VerdictKind::Undecided,
+            kind => kind,
         }
     }
 }

@@ -46,7 +46,7 @@ pub(super) struct CanaryLive {
     /// Until then its guard hears nothing of it: see [`SplitLive::settle`].
     pub(super) settles_until_us: u64,
     /// Who has left the evidence; the same for all variants of the route. `None`: users are not the unit.
-    users: Option<Arc<Users>>,
+    pub(super) users: Option<Arc<Users>>,
     pub(super) lots: CanaryLots,
     pub(super) outside: CanaryOutside,
 }
@@ -176,6 +176,7 @@ impl SplitLive {
         }
         if step.tick_is_over {
             self.judge_tick(now_us, shards, details);
+            self.rest.tick_is_over();
         }
     }
 

@@ -14,6 +14,9 @@ use crate::store::record::Evidence;
 
 /// Releases in one answer; with more it is truncated.
 const RELEASES_MAX: usize = 1_000;
+/// Of a stretch that was not recorded, ticks that are played. After a day of one-second ticks nothing is remembered that more
+/// would make forgotten.
+const SILENT_TICKS_MAX: u64 = 86_400;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct WhatIf {
@@ -152,6 +155,7 @@ impl Release {
     }
 
     fn play(&mut self, evidence: &Evidence, segment: &Segment) {
+        self.pass(evidence.began_ms.saturating_sub(self.view.to_ms));
         self.view.to_ms = evidence.ended_ms;
         if segment.guard.skips() > 0 {
             self.guard.skip(segment.guard.skips());
@@ -175,6 +179,20 @@ impl Release {
         });
     }
 
+    /// Nothing was recorded, because nothing happened.
+    fn pass(&mut self, silent_ms: i64) {
+        let tick_us = u64::try_from(self.guard.judge().tick.as_micros()).unwrap_or(u64::MAX).max(1);
+        let silent_us = u64::try_from(silent_ms).unwrap_or(0).saturating_mul(1_000);
+        let ticks = (silent_us / tick_us).min(SILENT_TICKS_MAX);
+        if ticks == 0 || self.view.would.is_some() {
+            return;
+        }
+        if self.elapsed_us > 0 {
+            self.try_tick();
+        }
+        self.guard.pass(silent_us, ticks);
+    }
+
     /// Recorded ticks are put together until they are as long as the tick that is tried, but never cut.
     fn try_frame(&mut self, frame: &Frame) {
         for call in &frame.calls {
@@ -187,11 +205,15 @@ impl Release {
         let tick_us = self.guard.judge().tick.as_micros();
         // Ticks are as long as they should be on average only, so half a recorded one is not waited for.
         if frame.tick_is_over && u128::from(self.elapsed_us + span_us / 2) >= tick_us {
-            self.guard.tick(&self.canary, &self.stable);
-            self.canary.clear();
-            self.stable.clear();
-            self.elapsed_us = 0;
+            self.try_tick();
         }
+    }
+
+    fn try_tick(&mut self) {
+        self.guard.tick(&self.canary, &self.stable);
+        self.canary.clear();
+        self.stable.clear();
+        self.elapsed_us = 0;
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Nothing is decided by these numbers, so they must be cheap and bounded, also with 10 000 routes:
 //!
-//! - requests and failures: a ring of one-second samples per slot, so the window is the last ten whole seconds;
+//! - requests and failures: a ring of one-second samples per slot, so the window is the last ten whole seconds. A slot has one
+//!   from its first request on until nothing has moved in it for a window; all others are not looked at;
 //! - latency: two copies of the slot's histogram, taken ten seconds apart in turn. The quantiles are those of
 //!   everything since the older copy, that is of the last ten to twenty seconds, and are worked out only when
-//!   somebody asks. A pair of copies is 12 KiB, so only [`LATENCY_SLOTS_MAX`] slots have one: routes with
-//!   canaries first, in the order of the file. A slot without shows no quantiles, never wrong ones.
+//!   somebody asks. A pair of copies is 12 KiB, so only [`LATENCY_SLOTS_MAX`] slots may have one, and have it from their
+//!   first latency on: routes with canaries first, in the order of the file. A slot without shows no quantiles, never wrong ones.
 
 use std::collections::HashMap;
 
@@ -24,6 +25,8 @@ const LATENCY_COPY_EVERY_US: u64 = 10_000_000;
 
 #[derive(Default)]
 pub(super) struct Windows {
+    /// Slots in which nothing moves: what each sample of them would be.
+    still: HashMap<SlotId, Sample>,
     rings: HashMap<SlotId, [Sample; SAMPLES]>,
     latencies: HashMap<SlotId, Latency>,
     /// When the samples were taken, in the order of the rings.
@@ -33,30 +36,53 @@ pub(super) struct Windows {
     copied_us: u64,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Sample {
     requests: u64,
     failures: u64,
 }
 
 struct Latency {
-    older: Box<[u64; BUCKETS]>,
-    newer: Box<[u64; BUCKETS]>,
+    /// `None`: there was none yet, so both would be empty.
+    copies: Option<Box<Copies>>,
+    /// Turns until both copies are what the histogram is.
+    turns_due: u8,
+}
+
+struct Copies {
+    older: [u64; BUCKETS],
+    newer: [u64; BUCKETS],
 }
 
 impl Windows {
     /// Keeps the slots that are still of interest, and adds the new ones with an empty past. `slots` is in order of
     /// importance.
     pub(super) fn retarget(&mut self, slots: &[SlotId], shards: &Shards) {
+        let old_still = std::mem::take(&mut self.still);
         let mut old = std::mem::take(&mut self.rings);
         let mut old_latencies = std::mem::take(&mut self.latencies);
         for slot in slots {
-            let ring = old.remove(slot).unwrap_or_else(|| [Sample::read(*slot, shards); SAMPLES]);
-            self.rings.insert(*slot, ring);
+            match old.remove(slot) {
+                Some(ring) => drop(self.rings.insert(*slot, ring)),
+                None => {
+                    let known = old_still.get(slot).copied();
+                    self.still.insert(*slot, known.unwrap_or_else(|| Sample::read(*slot, shards)));
+                }
+            }
         }
         for slot in slots.iter().take(LATENCY_SLOTS_MAX) {
             let latency = old_latencies.remove(slot).unwrap_or_else(|| Latency::starting(*slot, shards));
             self.latencies.insert(*slot, latency);
+        }
+    }
+
+    /// Something was counted in the slot.
+    pub(super) fn stir(&mut self, slot: SlotId) {
+        if let Some(known) = self.still.remove(&slot) {
+            self.rings.insert(slot, [known; SAMPLES]);
+        }
+        if let Some(latency) = self.latencies.get_mut(&slot) {
+            latency.turns_due = 2;
         }
     }
 
@@ -67,9 +93,15 @@ impl Windows {
             return;
         }
         let place = self.taken % SAMPLES;
-        for (slot, ring) in &mut self.rings {
+        let still = &mut self.still;
+        self.rings.retain(|slot, ring| {
             ring[place] = Sample::read(*slot, shards);
-        }
+            let moves = ring.iter().any(|sample| *sample != ring[place]);
+            if !moves {
+                still.insert(*slot, ring[place]);
+            }
+            moves
+        });
         self.taken_us[place] = now_us;
         self.taken += 1;
         if now_us >= self.copied_us.saturating_add(LATENCY_COPY_EVERY_US) {
@@ -82,7 +114,9 @@ impl Windows {
 
     pub(super) fn view(&self, slot: SlotId, shards: &Shards) -> WindowView {
         let mut view = WindowView { in_flight: shards.totals(slot).in_flight(), ..WindowView::default() };
-        if let (Some(ring), Some(newest)) = (self.rings.get(&slot), self.taken.checked_sub(1)) {
+        let ring = self.rings.get(&slot).copied();
+        let ring = ring.or_else(|| self.still.get(&slot).map(|known| [*known; SAMPLES]));
+        if let (Some(ring), Some(newest)) = (ring, self.taken.checked_sub(1)) {
             let oldest = newest.saturating_sub(WINDOW_SECONDS) % SAMPLES;
             let newest = newest % SAMPLES;
             let span_us = self.taken_us[newest] - self.taken_us[oldest];
@@ -108,21 +142,33 @@ impl Sample {
 }
 
 impl Latency {
+    /// Nothing of what was counted until now is shown.
     fn starting(slot: SlotId, shards: &Shards) -> Self {
-        let now = histogram(slot, shards);
-        Self { older: now.clone(), newer: now }
+        let copies = shards.has_latency(slot).then(|| {
+            let now = *histogram(slot, shards);
+            Box::new(Copies { older: now, newer: now })
+        });
+        Self { copies, turns_due: 0 }
     }
 
     fn turn(&mut self, slot: SlotId, shards: &Shards) {
-        std::mem::swap(&mut self.older, &mut self.newer);
-        self.newer.fill(0);
-        shards.add_latency(slot, &mut self.newer);
+        if self.turns_due == 0 || (self.copies.is_none() && !shards.has_latency(slot)) {
+            return;
+        }
+        self.turns_due -= 1;
+        let empty = || Box::new(Copies { older: [0; BUCKETS], newer: [0; BUCKETS] });
+        let Copies { older, newer } = &mut **self.copies.get_or_insert_with(empty);
+        std::mem::swap(older, newer);
+        newer.fill(0);
+        shards.add_latency(slot, newer);
     }
 
     fn since_older(&self, slot: SlotId, shards: &Shards) -> Box<[u64; BUCKETS]> {
         let mut counts = histogram(slot, shards);
-        for (count, before) in counts.iter_mut().zip(self.older.iter()) {
-            *count = count.saturating_sub(*before);
+        if let Some(copies) = &self.copies {
+            for (count, before) in counts.iter_mut().zip(&copies.older) {
+                *count = count.saturating_sub(*before);
+            }
         }
         counts
     }

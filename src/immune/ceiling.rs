@@ -57,6 +57,12 @@ impl Ceiling {
         (over && canary_is_worse).then_some(self.window)
     }
 
+    /// The window holds something that could be held against the canary when other ticks have left it.
+    pub fn may_trip(&self) -> bool {
+        let Tally { requests, unlucky } = self.window.canary;
+        unlucky > 0 && requests >= self.limits.min_requests
+    }
+
     /// Of the requests, that may be unlucky.
     fn share_max(&self) -> f64 {
         match self.limits.limit {

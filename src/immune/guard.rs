@@ -378,5 +378,6 @@ fn warm_up_ticks(judge: &Judge) -> u64 {
     u64::try_from(judge.warm_up.as_micros().div_ceil(judge.tick.as_micros().max(1))).unwrap_or(u64::MAX)
 }
 
+mod silence;
 #[cfg(test)]
 mod tests;

@@ -73,12 +73,15 @@ impl Allowed {
     }
 }
 
+static NOTHING: [f64; BUCKETS] = [0.0; BUCKETS];
+
 /// Stable's latencies, decayed.
 #[derive(Clone, Debug)]
 pub(super) struct LatencyMemory {
     decay: f64,
     beyond_min: f64,
-    counts: Box<[f64; BUCKETS]>,
+    /// `None` until there are any: 6 KiB.
+    counts: Option<Box<[f64; BUCKETS]>>,
     /// All that is not 0 lies in `low..high`.
     low: usize,
     high: usize,
@@ -87,13 +90,17 @@ pub(super) struct LatencyMemory {
 impl LatencyMemory {
     pub(super) fn new(memory_ticks: f64, beyond_min: f64) -> Self {
         let decay = remembered::decay(memory_ticks);
-        Self { decay, beyond_min, counts: Box::new([0.0; BUCKETS]), low: BUCKETS, high: 0 }
+        Self { decay, beyond_min, counts: None, low: BUCKETS, high: 0 }
     }
 
     pub(super) fn learn(&mut self, stable: &Histogram) {
-        self.counts[self.low.min(self.high)..self.high].iter_mut().for_each(|count| *count *= self.decay);
+        if self.counts.is_none() && stable.total() == 0 {
+            return;
+        }
+        let counts = self.counts.get_or_insert_with(|| Box::new([0.0; BUCKETS]));
+        counts[self.low.min(self.high)..self.high].iter_mut().for_each(|count| *count *= self.decay);
         for (bucket, count) in stable.iter() {
-            self.counts[bucket] += f64::from(count);
+            counts[bucket] += f64::from(count);
             self.low = self.low.min(bucket);
             self.high = self.high.max(bucket + 1);
         }
@@ -104,14 +111,15 @@ impl LatencyMemory {
     pub(super) fn marks(&self, quantiles: &[f64], found: &mut Vec<Option<usize>>) {
         found.clear();
         found.resize(quantiles.len(), None);
-        let known = &self.counts[self.low.min(self.high)..self.high];
+        let counts = self.counts.as_deref().unwrap_or(&NOTHING);
+        let known = &counts[self.low.min(self.high)..self.high];
         let total = sum(known);
         let (mut bucket, mut tail) = (self.high, 0.0);
         for (mark, quantile) in found.iter_mut().zip(quantiles).rev() {
             let beyond = (1.0 - quantile) * total;
-            while bucket > self.low && tail + self.counts[bucket - 1] <= beyond {
+            while bucket > self.low && tail + counts[bucket - 1] <= beyond {
                 bucket -= 1;
-                tail += self.counts[bucket];
+                tail += counts[bucket];
             }
             if beyond >= self.beyond_min && bucket < BUCKETS {
                 *mark = Some(bucket);
@@ -138,7 +146,9 @@ struct Written {
 
 impl Serialize for LatencyMemory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let known = (0_u16..).zip(self.counts.iter()).filter(|(_, count)| **count > 0.0);
+        let known = (0_u16..)
+            .zip(self.counts.iter().flat_map(|counts| counts.iter()))
+            .filter(|(_, count)| **count > 0.0);
         let counts = known.map(|(bucket, count)| (bucket, *count)).collect();
         Written { decay: self.decay, beyond_min: self.beyond_min, counts }.serialize(serializer)
     }
@@ -150,7 +160,8 @@ impl<'de> Deserialize<'de> for LatencyMemory {
         let mut memory = Self { decay, ..Self::new(1.0, beyond_min) };
         for (bucket, count) in counts {
             let bucket = usize::from(bucket);
-            let place = memory.counts.get_mut(bucket);
+            let counts = memory.counts.get_or_insert_with(|| Box::new([0.0; BUCKETS]));
+            let place = counts.get_mut(bucket);
             *place.ok_or_else(|| serde::de::Error::custom("a bucket beyond the last one"))? = count;
             memory.low = memory.low.min(bucket);
             memory.high = memory.high.max(bucket + 1);

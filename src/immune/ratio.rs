@@ -117,6 +117,11 @@ impl Unjudged {
         self.found |= self.bet.odds() >= MISMATCH_ODDS;
     }
 
+    /// So many ticks in which nothing ended.
+    pub fn pass(&mut self, ticks: u64) {
+        (0..ticks).for_each(|_| self.tick(Tally::default(), Tally::default()));
+    }
+
     /// Of its canary.
     pub fn restart(&mut self) {
         self.bet.restart();

@@ -1,27 +1,26 @@
 //! `/metrics`: the shards' sums and what the controller knows, as Prometheus families.
 //!
-//! One pass at scrape time; nothing is kept between scrapes and nothing is counted here. Every series of a known
-//! variant is there from the start, at 0, so that `rate()` and alerts work from the first scrape. Labels hold
-//! names from the configuration only: no path, user, address or header value.
+//! One pass at scrape time; nothing is kept between scrapes and nothing is counted here. Which series there are, and from
+//! when on, stands in [`super::variant_families`]. Labels hold names from the configuration only: no path, user, address or
+//! header value.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use prometheus::TextEncoder;
-use prometheus::proto::{
-    Bucket, Counter as ProtoCounter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
-};
+use prometheus::proto::{Counter as ProtoCounter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::admin;
 use super::load::{self, LoadGauges};
 use super::notify::{self, NotifyGauges};
 use super::releases::{self, ReleaseGauges};
 use super::self_test::{self, SelfTestGauges, SplitGauges};
-use super::shard::{self, CODE_SLOTS, DURATION_BOUNDS_US};
 use super::slots::MIRROR;
 use super::slots::SlotName;
 use super::tls::{self, TlsGauges};
 use super::upstream_families::{self, UpstreamGauges};
-use super::{Blame, Outcome, Shards, SlotId, copies, process, worker_families};
+use super::variant_families::{self, Shown};
+use super::{Shards, SlotId, copies, process, worker_families};
 
 /// Everything that the controller knows and the shards do not.
 #[derive(Clone, Debug, Default)]
@@ -29,8 +28,10 @@ pub struct Gauges {
     pub canaries: Vec<CanaryGauges>,
     /// Every route that has variants, and whether its cord is pulled.
     pub cords: Vec<(Arc<str>, bool)>,
-    /// Since the process started; a combination that can occur is there from the start, at 0.
-    pub decisions: Vec<DecisionCount>,
+    /// What can be decided: action, and by whom (`immune`, `person`, `file` or `plan`).
+    pub decision_kinds: Vec<(&'static str, &'static str)>,
+    /// Since the process started, of routes that had any; a number for each kind.
+    pub decisions: HashMap<Arc<str>, Vec<u64>>,
     /// Deciding outcome to last canary request, of the route's last back-off.
     pub back_off_seconds: Vec<(Arc<str>, f64)>,
     pub config_last_reload_successful: bool,
@@ -64,25 +65,16 @@ pub struct CanaryGauges {
     pub harm_left: Option<u32>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecisionCount {
-    pub route: Arc<str>,
-    pub action: &'static str,
-    /// `immune`, `person` or `file`.
-    pub by: &'static str,
-    pub count: u64,
-}
-
-/// Status codes that a variant shows from the start; others appear with their first answer.
-const CODES_FROM_START: [&str; 8] = ["200", "204", "302", "304", "400", "404", "499", "500"];
 const VERDICTS: [&str; 3] = ["healthy", "unhealthy", "undecided"];
 
 /// The text of `/metrics`.
 pub fn render(slots: &[(SlotId, SlotName)], shards: &Shards, gauges: &Gauges) -> String {
-    let mut families = of_slots(slots, shards);
+    let shown = Shown::of(slots, shards);
+    let mut families = variant_families::families(slots, shards, &shown);
     let mirrors = slots.iter().filter(|(_, name)| *name.variant == *MIRROR);
     families.extend(copies::families(mirrors, shards));
     families.extend(of_control(gauges));
+    families.extend(decisions(gauges, &shown).done());
     families.extend(self_test::families(&gauges.self_tests, &gauges.splits));
     families.extend(releases::families(&gauges.releases));
     families.extend(worker_families::families(shards));
@@ -94,66 +86,6 @@ pub fn render(slots: &[(SlotId, SlotName)], shards: &Shards, gauges: &Gauges) ->
     families.extend(process::families());
     // Encoding a family fails only if it has no metric or no name, and a failing writer is not in play.
     TextEncoder::new().encode_to_string(&families).unwrap_or_default()
-}
-
-fn of_slots(slots: &[(SlotId, SlotName)], shards: &Shards) -> Vec<MetricFamily> {
-    let mut requests = Family::counter(
-        "andon_requests_total",
-        "Requests answered, by status code; 499: the client left first",
-    );
-    let mut outcomes = Family::counter("andon_outcomes_total", "How requests ended");
-    let mut errors =
-        Family::counter("andon_upstream_errors_total", "Requests that failed by the upstream's doing");
-    let mut harm =
-        Family::counter("andon_harm_total", "Requests that a user saw fail because they went to a canary");
-    let mut missed = Family::counter(
-        "andon_canary_missed_total",
-        "Requests that stable served because the canary had no usable endpoint",
-    );
-    let mut retries = Family::counter(
-        "andon_retries_total",
-        "Attempts at another endpoint, or on another connection, after a failed one",
-    );
-    let mut rescues =
-        Family::counter("andon_rescues_total", "Requests that a canary failed and stable answered");
-    let mut recalls = Family::counter(
-        "andon_recalls_total",
-        "Requests taken from a canary that was backed off before it began to answer",
-    );
-    let mut flight = Family::gauge("andon_requests_in_flight", "Requests begun and not ended");
-    let mut durations =
-        Family::histogram("andon_request_duration_seconds", "From the request head to the end of the answer");
-    for (slot, name) in slots {
-        let labels = [("route", &*name.route), ("variant", &*name.variant)];
-        for index in 0..CODE_SLOTS {
-            let count = shards.sum(*slot, |counters| &counters.codes[index]);
-            let label = shard::code_label(index);
-            if count > 0 || CODES_FROM_START.contains(&label) {
-                requests.count(&with(labels, ("code", label)), count);
-            }
-        }
-        for outcome in Outcome::ALL {
-            let count = shards.sum(*slot, |counters| &counters.outcomes[outcome as usize]);
-            outcomes.count(&with(labels, ("outcome", outcome.label())), count);
-            if outcome.blame() == Blame::Upstream {
-                errors.count(&with(labels, ("kind", outcome.label())), count);
-            }
-        }
-        retries.count(&labels, shards.sum(*slot, |counters| &counters.retries));
-        if &*name.variant != "stable" {
-            harm.count(&labels, shards.sum(*slot, |counters| &counters.harm));
-            rescues.count(&labels, shards.sum(*slot, |counters| &counters.rescues));
-            recalls.count(&labels, shards.sum(*slot, |counters| &counters.recalls));
-            missed.count(&labels, shards.sum(*slot, |counters| &counters.missed));
-        }
-        let totals = shards.totals(*slot);
-        flight.set(&labels, totals.in_flight() as f64);
-        durations.observe(&labels, *slot, shards);
-    }
-    [requests, outcomes, errors, harm, missed, retries, rescues, recalls, flight, durations]
-        .into_iter()
-        .filter_map(Family::done)
-        .collect()
 }
 
 fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
@@ -169,8 +101,6 @@ fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
     let mut holds = Family::gauge("andon_canary_held", "1 while the odds are such that nothing should rise");
     let mut budgets = Family::gauge("andon_harm_budget_left", "How many more users may see the canary fail");
     let mut cords = Family::gauge("andon_cord_pulled", "1 while the cord of the route is pulled");
-    let mut decisions =
-        Family::counter("andon_decisions_total", "Recorded changes of weight, ceiling, cord or role");
     let mut back_off = Family::gauge(
         "andon_back_off_seconds",
         "Deciding outcome to last canary request, of the last back-off",
@@ -204,9 +134,6 @@ fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
     for (route, pulled) in &gauges.cords {
         cords.set(&[("route", route)], truth(*pulled));
     }
-    for one in &gauges.decisions {
-        decisions.count(&[("route", &one.route), ("action", one.action), ("by", one.by)], one.count);
-    }
     for (route, seconds) in &gauges.back_off_seconds {
         back_off.set(&[("route", route)], *seconds);
     }
@@ -214,20 +141,34 @@ fn of_control(gauges: &Gauges) -> Vec<MetricFamily> {
     store.set(&[], truth(gauges.store_up));
     unsaved.count(&[], gauges.evidence_dropped);
     build.set(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    let all = [
-        weights, verdicts, evidence, holds, budgets, cords, decisions, back_off, reload, store, unsaved,
-        build,
-    ];
+    let all = [weights, verdicts, evidence, holds, budgets, cords, back_off, reload, store, unsaved, build];
     all.into_iter().filter_map(Family::done).collect()
+}
+
+/// Of every route that has a canary.
+fn decisions(gauges: &Gauges, shown: &Shown<'_>) -> Family {
+    let mut decisions =
+        Family::counter("andon_decisions_total", "Recorded changes of weight, ceiling, cord or role");
+    for route in gauges.releases.iter().map(|release| &release.route) {
+        let counts = gauges.decisions.get(route);
+        if counts.is_none() && !shown.has(route) {
+            continue;
+        }
+        for (at, (action, by)) in gauges.decision_kinds.iter().enumerate() {
+            let count = counts.and_then(|counts| counts.get(at)).copied().unwrap_or(0);
+            decisions.count(&[("route", route), ("action", action), ("by", by)], count);
+        }
+    }
+    decisions
 }
 
 pub(super) fn truth(is: bool) -> f64 {
     f64::from(u8::from(is))
 }
 
-type Label<'a> = (&'static str, &'a str);
+pub(super) type Label<'a> = (&'static str, &'a str);
 
-fn with<'a>([first, second]: [Label<'a>; 2], third: Label<'a>) -> [Label<'a>; 3] {
+pub(super) fn with<'a>([first, second]: [Label<'a>; 2], third: Label<'a>) -> [Label<'a>; 3] {
     [first, second, third]
 }
 
@@ -243,7 +184,7 @@ impl Family {
         Self::new(name, help, MetricType::GAUGE)
     }
 
-    fn histogram(name: &str, help: &str) -> Self {
+    pub(super) fn histogram(name: &str, help: &str) -> Self {
         Self::new(name, help, MetricType::HISTOGRAM)
     }
 
@@ -274,25 +215,7 @@ impl Family {
         self.sample(labels).set_gauge(gauge);
     }
 
-    fn observe(&mut self, labels: &[Label<'_>], slot: SlotId, shards: &Shards) {
-        let mut histogram = Histogram::default();
-        let mut cumulative = 0;
-        let mut buckets = Vec::with_capacity(DURATION_BOUNDS_US.len());
-        for (index, bound_us) in DURATION_BOUNDS_US.into_iter().enumerate() {
-            cumulative += shards.sum(slot, |counters| &counters.durations[index]);
-            let mut bucket = Bucket::default();
-            bucket.set_cumulative_count(cumulative);
-            bucket.set_upper_bound(bound_us as f64 / 1e6);
-            buckets.push(bucket);
-        }
-        let beyond = shards.sum(slot, |counters| &counters.durations[DURATION_BOUNDS_US.len()]);
-        histogram.set_bucket(buckets);
-        histogram.set_sample_count(cumulative + beyond);
-        histogram.set_sample_sum(shards.sum(slot, |counters| &counters.duration_sum_us) as f64 / 1e6);
-        self.sample(labels).set_histogram(histogram);
-    }
-
-    fn sample(&mut self, labels: &[Label<'_>]) -> &mut Metric {
+    pub(super) fn sample(&mut self, labels: &[Label<'_>]) -> &mut Metric {
         let pairs = labels.iter().map(|(name, value)| {
             let mut pair = LabelPair::default();
             pair.set_name((*name).to_owned());
@@ -314,6 +237,7 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Outcome;
     use crate::metrics::judged::Evidence;
     use crate::metrics::shard::Finish;
     use crate::metrics::slots::Slots;

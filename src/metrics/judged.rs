@@ -117,7 +117,7 @@ impl Shards {
         let users = known.map_or_else(Arc::default, Arc::clone);
         for shard in self.workers() {
             for slot in variants {
-                shard.slot(*slot).judged.users.get_or_init(|| Arc::clone(&users));
+                shard.prepared(*slot).judged.users.get_or_init(|| Arc::clone(&users));
             }
         }
         users
@@ -198,8 +198,9 @@ mod tests {
         let shards = Shards::new(1);
         let slot = SlotId::from_index(3);
         let users = shards.share_users(&[slot]);
-        let judged = &shards.worker(0);
-        let judged = &judged.slot(slot).judged;
+        let shard = shards.worker(0);
+        let slot = shard.slot(slot);
+        let judged = &slot.judged;
         let user = Some(User::of_hash(1));
         let success = |head_us| Evidence::Success { head_us };
         assert_eq!(judged.admit(user, success(Some(5)), 1), Some(success(Some(5))));
@@ -222,7 +223,8 @@ mod tests {
         assert_eq!(look(), (vec![], 0));
         for worker in 0..2 {
             let shard = shards.worker(worker);
-            let judged = &shard.slot(slot).judged;
+            let slot = shard.slot(slot);
+            let judged = &slot.judged;
             judged.count(Evidence::Success { head_us: Some(5) });
             judged.count(Evidence::Success { head_us: None });
             judged.count(Evidence::Failure);

@@ -18,10 +18,12 @@ pub mod releases;
 pub mod self_test;
 pub mod shard;
 pub mod slots;
+pub mod stir;
 pub mod tls;
 pub mod totals;
 pub mod upstream_families;
 pub mod users;
+mod variant_families;
 mod worker_families;
 
 pub mod process;

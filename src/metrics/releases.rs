@@ -36,7 +36,7 @@ pub(super) fn families(all: &[ReleaseGauges]) -> Vec<MetricFamily> {
         Family::gauge("andon_release_step", "Step of the release under way, from 1; 0 without one");
     for gauges in all {
         let route = ("route", &*gauges.route);
-        for state in STATES {
+        for state in STATES.into_iter().filter(|_| gauges.state.is_some()) {
             states.set(&[route, ("state", state)], truth(gauges.state == Some(state)));
         }
         steps.set(&[route], gauges.step as f64);

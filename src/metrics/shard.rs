@@ -13,9 +13,10 @@ use super::copies::Copies;
 use super::endpoints::Endpoints;
 use super::judged::{Evidence, Judged};
 use super::slots::{SlotId, Slots};
+use super::stir::{Marks, Writing};
 use super::{Blame, Outcome};
 
-const CHUNK: usize = 64;
+pub(super) const CHUNK: usize = 64;
 const CHUNKS_MAX: usize = Slots::SLOTS_MAX / CHUNK;
 
 /// Upper bounds of the exported duration histogram, in microseconds.
@@ -247,10 +248,16 @@ impl Handshake {
     }
 }
 
+#[derive(Debug, Default)]
+struct Chunk {
+    slots: Box<[SlotCounters]>,
+    marks: Marks,
+}
+
 /// All that one worker counts.
 #[derive(Debug)]
 pub struct Shard {
-    chunks: Box<[OnceLock<Box<[SlotCounters]>>]>,
+    chunks: Box<[OnceLock<Box<Chunk>>]>,
     pub connections_opened: Counter,
     pub connections_closed: Counter,
     pub upstream_opened: Counter,
@@ -290,10 +297,22 @@ impl Default for Shard {
 }
 
 impl Shard {
-    pub fn slot(&self, id: SlotId) -> &SlotCounters {
-        let chunk = self.chunks[id.index() / CHUNK]
-            .get_or_init(|| (0..CHUNK).map(|_| SlotCounters::default()).collect());
-        &chunk[id.index() % CHUNK]
+    /// For the worker itself, to write.
+    pub fn slot(&self, id: SlotId) -> Writing<'_> {
+        let (chunk, place) = (self.chunk(id), id.index() % CHUNK);
+        Writing::new(&chunk.slots[place], &chunk.marks, place)
+    }
+
+    /// For whoever prepares a slot, and counts nothing.
+    pub(super) fn prepared(&self, id: SlotId) -> &SlotCounters {
+        &self.chunk(id).slots[id.index() % CHUNK]
+    }
+
+    fn chunk(&self, id: SlotId) -> &Chunk {
+        self.chunks[id.index() / CHUNK].get_or_init(|| {
+            let slots = (0..CHUNK).map(|_| SlotCounters::default()).collect();
+            Box::new(Chunk { slots, marks: Marks::default() })
+        })
     }
 
     pub fn draw(&self, lot: Option<SlotId>) {
@@ -311,12 +330,17 @@ impl Shard {
 
     /// For readers: `None` if this worker never served the slot's chunk.
     pub fn peek(&self, id: SlotId) -> Option<&SlotCounters> {
-        self.chunks[id.index() / CHUNK].get().map(|chunk| &chunk[id.index() % CHUNK])
+        self.chunks[id.index() / CHUNK].get().map(|chunk| &chunk.slots[id.index() % CHUNK])
+    }
+
+    /// `None` if this worker never served the chunk.
+    pub(super) fn marks(&self, chunk: usize) -> Option<&Marks> {
+        self.chunks.get(chunk)?.get().map(|chunk| &chunk.marks)
     }
 
     /// Requests begun and not ended.
     pub fn in_flight(&self) -> u64 {
-        let slots = self.chunks.iter().filter_map(OnceLock::get).flatten();
+        let slots = self.chunks.iter().filter_map(OnceLock::get).flat_map(|chunk| &chunk.slots);
         slots.map(SlotCounters::in_flight).sum()
     }
 

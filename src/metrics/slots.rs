@@ -18,6 +18,12 @@ impl SlotId {
         self.0 as usize
     }
 
+    /// `index` was one of a slot.
+    #[expect(clippy::cast_possible_truncation, reason = "there are at most [`Slots::SLOTS_MAX`]")]
+    pub(super) fn at(index: usize) -> Self {
+        Self(index as u32)
+    }
+
     /// For tests and benches that have no registry.
     pub fn from_index(index: u32) -> Self {
         Self(index)

@@ -95,6 +95,11 @@ impl Shards {
         }
     }
 
+    /// Some worker has counted a latency of the slot.
+    pub fn has_latency(&self, slot: SlotId) -> bool {
+        self.slots(slot).any(|counters| counters.judged.latency_counts().is_some())
+    }
+
     pub(super) fn workers(&self) -> &[Arc<Shard>] {
         &self.workers
     }

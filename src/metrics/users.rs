@@ -107,10 +107,22 @@ impl Users {
 
     /// For the control thread, which alone turns: after ten seconds everybody may be counted again.
     pub fn turn(&self, now_us: u64) {
-        if now_us.saturating_sub(self.turned_us.load(Ordering::Relaxed)) >= PACE_US {
+        if now_us.saturating_sub(self.turned_us()) >= PACE_US {
             self.turned_us.store(now_us, Ordering::Relaxed);
             self.asked.clear();
         }
+    }
+
+    /// As [`Users::turn`], where nobody can have asked since the last turn.
+    pub fn pass(&self, now_us: u64) {
+        if now_us.saturating_sub(self.turned_us()) >= PACE_US {
+            self.turned_us.store(now_us, Ordering::Relaxed);
+        }
+    }
+
+    /// When everybody might last be counted again.
+    pub fn turned_us(&self) -> u64 {
+        self.turned_us.load(Ordering::Relaxed)
     }
 
     /// So many have left that others leave with them.

@@ -26,6 +26,7 @@ use super::replay::{BodyCopy, Head, Spare, SpareBody};
 use super::total::Total;
 use super::upload::RequestBody;
 use super::worker::Worker;
+use crate::metrics::SlotId;
 use crate::metrics::copies::Uncopied;
 use crate::metrics::load::Pressure;
 use crate::routing::{Decision, Holds, Mirrored, Snapshot};
@@ -110,21 +111,24 @@ async fn show(
         let exchange = pin!(exchange(&downstream, outgoing, &mut record));
         total.bound(None, exchange).await
     };
-    let copies = &worker.shard.slot(slot).copies;
+    let same = exchanged.as_ref().is_ok_and(|exchanged| exchanged.response.status() == live);
+    count_answer(&worker, slot, same);
     match exchanged {
         Ok(Exchanged { response, .. }) => {
-            let same = response.status() == live;
-            if same { &copies.same } else { &copies.different }.add(1);
             record.head(&response);
             let tail = Tail { record, upload: None, timeout: timeouts.body, total };
             let mut body = ResponseBody::streaming(response.into_body(), tail);
             while let Some(Ok(_)) = body.frame().await {}
         }
         Err(error) => {
-            copies.different.add(1);
             record.answer(error.outcome(), error.status());
         }
     }
+}
+
+fn count_answer(worker: &Worker, slot: SlotId, same: bool) {
+    let slot = worker.shard.slot(slot);
+    if same { &slot.copies.same } else { &slot.copies.different }.add(1);
 }
 
 /// Counts one copy for as long as it lives, also if its task is dropped.

@@ -101,7 +101,7 @@ async fn a_canary_that_is_well_climbs_to_its_aim_and_its_strike_is_forgotten() {
     rig.stored();
     assert_eq!(rig.published(), weight("5%"));
     assert_eq!(rig.canary().ceiling, Weight::WHOLE);
-    assert!(rig.controller.gauges().decisions.iter().any(|row| row.action == "raise" && row.count == 1));
+    assert_eq!(rig.controller.counts.of(Action::Raise), 1);
     assert_eq!(rig.back_off().sentence(), "strike 1 of 3; at its aim; forgotten in 10 min");
     rig.time_passes(Duration::from_mins(9));
     assert!(rig.canary().back_off.is_some());

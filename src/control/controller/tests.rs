@@ -193,7 +193,7 @@ async fn a_bad_canary_is_backed_off_with_its_numbers_and_can_be_let_go_on() {
     let gauges = rig.controller.gauges();
     assert_eq!(gauges.cords, [("shop".into(), true)]);
     assert_eq!(gauges.back_off_seconds.len(), 1);
-    assert!(gauges.decisions.iter().any(|row| row.action == "back_off" && row.count == 1));
+    assert_eq!(rig.controller.counts.of(Action::BackOff), 1);
     let mut reset = rig.reset_cord();
     rig.stored();
     assert_eq!(answered(&mut reset).unwrap().canaries[0].ceiling, Weight::WHOLE);

@@ -83,10 +83,7 @@ async fn an_alarm_that_suspends_leaves_the_canary_alone_until_the_cord_is_reset(
     assert!(rig.view().self_test.unwrap().suspended);
     rig.canary_breaks();
     assert_eq!(rig.published(), weight("5%"), "its guard is suspended");
-    let count = |action: Action| {
-        let gauges = rig.controller.gauges();
-        gauges.decisions.iter().filter(|row| row.action == action.label()).map(|row| row.count).sum::<u64>()
-    };
+    let count = |action: Action| rig.controller.counts.of(action);
     assert_eq!((count(Action::SelfTest), count(Action::BackOff)), (1, 0));
     assert_eq!(count(Action::Watch), 1, "it is recorded all the same");
     store_all(&mut rig);
