@@ -65,6 +65,10 @@ impl Inquiry {
 }
 
 impl CanaryOutside {
+    pub(super) fn has_signals(&self) -> bool {
+        !self.signals.is_empty()
+    }
+
     /// A finding of a signal that acts.
     fn acting(&self) -> Option<&OutsideFinding> {
         let acting = self.signals.iter().filter(|signal| signal.mode == Mode::Act);

@@ -61,6 +61,8 @@ pub(super) struct Cut {
 pub(super) struct Look<'a> {
     pub(super) now_ms: i64,
     pub(super) in_race: bool,
+    /// It may be decided by what others say, also without a request.
+    pub(super) asks: bool,
     pub(super) upstream: &'a Arc<str>,
 }
 
@@ -117,7 +119,7 @@ impl Recorded {
     /// A guard that was told of nobody yet says nothing that a new one would not.
     fn is_worth(&self, look: Look<'_>, call: Call) -> bool {
         let counted = call.canary.requests > 0 || call.stable.requests > 0;
-        call.canary.requests > 0 || look.in_race && (counted || !self.guard.is_blank())
+        call.canary.requests > 0 || look.in_race && (counted || look.asks || !self.guard.is_blank())
     }
 
     /// As [`Guard::pass`]. Nothing of it is written down.

@@ -171,7 +171,8 @@ impl SplitLive {
             let settles = now_us < live.settles_until_us;
             let canary = if settles { Counts::default() } else { counts[at] };
             let in_race = !effective(record, role).is_zero();
-            let look = Look { now_ms: details.now_ms, in_race, upstream: &role.role.upstream };
+            let asks = live.outside.has_signals();
+            let look = Look { now_ms: details.now_ms, in_race, asks, upstream: &role.role.upstream };
             live.guard.call(look, Call { step_us: step.us, canary, stable: other });
         }
         if step.tick_is_over {

@@ -29,7 +29,7 @@ impl Play {
 
     fn call(&mut self, canary: Counts, stable: Counts) {
         self.now_ms += 100;
-        let look = Look { now_ms: self.now_ms, in_race: self.in_race, upstream: &upstream() };
+        let look = Look { now_ms: self.now_ms, in_race: self.in_race, asks: false, upstream: &upstream() };
         self.live.call(look, Call { step_us: 100_000, canary, stable });
     }
 

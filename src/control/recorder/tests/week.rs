@@ -91,7 +91,7 @@ impl Week {
         let canary = self.of(if in_race { 6 } else { 0 }, now.canary_fails);
         let stable = self.of(20, now.stable_fails);
         let now_ms = 1_700_000_000_000 + i64::try_from(at * 1_000).unwrap();
-        let look = Look { now_ms, in_race, upstream: &upstream() };
+        let look = Look { now_ms, in_race, asks: false, upstream: &upstream() };
         let step_us = if is_day { 1_000_000 } else { 10_000_000 };
         self.live.call(look, Call { step_us, canary, stable });
         if tick_is_over {
