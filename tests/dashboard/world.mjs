@@ -34,10 +34,15 @@ export async function until(what, look, patienceMs = PATIENCE_MS) {
   }
 }
 
-/** A port that nobody listens on. */
+/** Ports that were given away: whoever got one may not listen yet. @type {Set<number>} */
+const given = new Set();
+
+/** A port that nobody listens on, and that nobody else was given. */
 async function freePort() {
   for (;;) {
     const port = PORT_FIRST + Math.floor(Math.random() * (PORT_LAST - PORT_FIRST));
+    if (given.has(port)) continue;
+    given.add(port);
     if (await isFree(port)) return port;
   }
 }
