@@ -105,13 +105,17 @@ fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
-/// Free ones, each beside the one that it stands for.
+/// Free ones, each beside the one that it stands for. None has a documented one within: one is put in the place of the other
+/// by text.
 fn free_ports() -> Vec<(String, &'static str)> {
     let mut free = BTreeSet::new();
     while free.len() < PORTS.len() {
-        free.insert(port::free().port());
+        let port = port::free().port().to_string();
+        if !PORTS.iter().any(|documented| port.contains(documented)) {
+            free.insert(port);
+        }
     }
-    free.iter().map(u16::to_string).zip(PORTS).collect()
+    free.into_iter().zip(PORTS).collect()
 }
 
 /// What each command printed. Whatever it left running ends with the shell.
