@@ -43,14 +43,11 @@ pub(super) fn has_foreign_coding(headers: &HeaderMap) -> bool {
 }
 
 /// More than one length, or one that some would read otherwise, cuts an answer for one reader where it goes on for
-/// another. HTTP/1.0 knows no codings.
+/// another.
 pub(super) fn has_odd_length<B>(response: &Response<B>) -> bool {
     let mut lengths = response.headers().get_all(header::CONTENT_LENGTH).iter();
     let first = lengths.next();
-    first.is_some_and(|length| !is_plain_number(length))
-        || lengths.next().is_some()
-        || (response.version() == Version::HTTP_10
-            && response.headers().contains_key(header::TRANSFER_ENCODING))
+    first.is_some_and(|length| !is_plain_number(length)) || lengths.next().is_some()
 }
 
 /// Digits without a zero in front.

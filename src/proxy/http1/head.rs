@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::ext::ReasonPhrase;
 
-use super::super::headers::has_token;
+use super::super::headers::{has_token, is_plain_number};
 use super::Error;
 use super::chunked::Chunked;
 
@@ -172,10 +172,6 @@ impl Told {
     }
 }
 
-/// Digits without a zero in front.
 fn plain_number(value: &HeaderValue) -> Option<u64> {
-    let digits = value.as_bytes();
-    let is_plain =
-        digits.iter().all(u8::is_ascii_digit) && (digits.len() == 1 || digits.first() != Some(&b'0'));
-    if is_plain { std::str::from_utf8(digits).ok()?.parse().ok() } else { None }
+    if is_plain_number(value) { value.to_str().ok()?.parse().ok() } else { None }
 }
