@@ -253,9 +253,8 @@ impl Controller {
             let Some(drill) = self.routes.awake_mut(route).and_then(|split| split.drill.as_mut()) else {
                 continue;
             };
-            if drill.is_running() || drill.backed_off_us.is_none() {
-                drill.look(now_us, &self.shards);
-            }
+            // Also behind its end: what it had begun is counted when it is answered.
+            drill.look(now_us, &self.shards);
             if drill.is_running() && now_us >= drill.until_us {
                 self.stop_drill(route, End::Time);
             } else if self.frozen {

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::support::andon::split;
-use crate::support::{Andon, Load, Server, get_with, post};
+use crate::support::{Andon, Load, Server, get_with, post, wait};
 
 struct Pair {
     stable: Server,
@@ -54,15 +54,17 @@ fn a_drill_shows_a_real_back_off_harms_nobody_and_resets_the_cord() {
     for line in ["drill for at most 60s: 50% of its", "backed off", "cord reset; canary gets 30%"] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
-    let shop = andon.shop();
-    assert_eq!(shop["drill"]["ended"], "back_off", "{shop}");
-    assert!(shop["drill"]["back_off_seconds"].as_f64() > Some(0.0), "{shop}");
     let statuses = load.stop();
     assert_eq!(statuses.keys().collect::<Vec<_>>(), [&200], "nobody met a failure: {statuses:?}");
-    let injected = shop["drill"]["injected"].as_f64().unwrap();
     let canary = ("variant", "canary");
+    let injected = andon.metric("andon_outcomes_total", &[canary, ("outcome", "drill")]);
     assert!(injected >= 1.0);
-    assert_eq!(andon.metric("andon_outcomes_total", &[canary, ("outcome", "drill")]), injected);
+    // With those that were under way when it ended.
+    let shop = wait::until("all that was injected is told", || {
+        Some(andon.shop()).filter(|shop| shop["drill"]["injected"].as_f64() == Some(injected))
+    });
+    assert_eq!(shop["drill"]["ended"], "back_off", "{shop}");
+    assert!(shop["drill"]["back_off_seconds"].as_f64() > Some(0.0), "{shop}");
     assert_eq!(andon.metric("andon_rescues_total", &[canary]), injected);
     assert_eq!(andon.metric("andon_harm_total", &[canary]), 0.0);
     assert_eq!(andon.metric("andon_endpoint_ejections_total", &[]), 0.0);

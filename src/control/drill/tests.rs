@@ -107,6 +107,11 @@ async fn a_person_can_end_it_and_start_another() {
     let mut stopped = rig.ask(|reply| Command::EndDrill("shop".into(), reply));
     let drill = answered(&mut stopped).unwrap().drill.unwrap();
     assert_eq!((drill.ended, drill.injected, told(&rig)), (Some("stopped"), 3, None));
+    // One that was under way.
+    rig.serve("canary", 1, Outcome::Drill);
+    rig.tick();
+    let drill = rig.view().drill.unwrap();
+    assert_eq!((drill.ended, drill.injected), (Some("stopped"), 4));
     let _again = start(&mut rig, 60);
     rig.tick();
     let drill = rig.view().drill.unwrap();
