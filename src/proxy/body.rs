@@ -111,7 +111,7 @@ impl Download {
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let frame = match incoming {
-            UpstreamBody::Own(own) if own.client.may_splice() => match busy.and_then(Busy::pipe) {
+            UpstreamBody::Own(own) if own.client.may_splice() => match busy.and_then(Busy::pipe_down) {
                 Some(mut pipe) => {
                     // The client takes its time: that is not the upstream's.
                     ready!(pipe.poll_empty(context));

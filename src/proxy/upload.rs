@@ -15,6 +15,7 @@ use super::connection::{Busy, Downstream};
 use super::deadline::{Deadline, Deadlines};
 use super::early::Gate;
 use super::replay::{Keeper, Playback, SpareBody};
+use super::splice::{Pipe, WORTHWHILE_BYTES};
 use super::{headers, tls};
 use crate::metrics::Outcome;
 
@@ -89,8 +90,20 @@ pub(super) struct Upload {
     stalled: Deadline,
     /// Bytes that the client sent, where somebody wants to know.
     count: Option<Rc<Cell<u64>>>,
+    /// A piece has come.
+    has_begun: bool,
+    passage: Passage,
     /// The connection is not idle while an upload runs, even if its answer is through.
     busy: Busy,
+}
+
+/// What pieces may go through, uncopied.
+enum Passage {
+    Closed,
+    /// The piece that was given away last is here, or nothing.
+    Open(Box<Pipe>),
+    /// The socket has it, for its next read.
+    Lent,
 }
 
 /// What an upload needs to know of its connection.
@@ -115,9 +128,36 @@ impl RequestBody {
         let stalled = Deadline::after(deadlines, timeout);
         let busy = downstream.hold();
         let allowance = downstream.listener.limits.body_bytes_max.unwrap_or(u64::MAX);
-        let upload =
-            Upload { incoming, state: Rc::clone(&state), gate, allowance, timeout, stalled, count, busy };
+        let upload = Upload {
+            incoming,
+            state: Rc::clone(&state),
+            gate,
+            allowance,
+            timeout,
+            stalled,
+            count,
+            has_begun: false,
+            passage: Passage::Closed,
+            busy,
+        };
         (Self::Streaming(Box::new(upload)), Some(state))
+    }
+
+    /// The next piece may be one that [stands in](super::splice) for what is in the [pipe](Self::pipe).
+    pub(super) fn let_pass(&mut self) {
+        if let Self::Streaming(upload) = self {
+            upload.let_pass();
+        }
+    }
+
+    pub(super) fn pipe(&mut self) -> Option<&mut Pipe> {
+        match self {
+            Self::Streaming(upload) => match &mut upload.passage {
+                Passage::Open(pipe) => Some(pipe),
+                Passage::Closed | Passage::Lent => None,
+            },
+            _ => None,
+        }
     }
 
     /// Has a copy kept of what goes up, up to so many bytes; `None`: none is wanted. A body that is known to be longer
@@ -159,7 +199,11 @@ impl Upload {
                 self.state.set(BodyState::TooLarge);
                 Poll::Ready(Some(Err(io::ErrorKind::FileTooLarge.into())))
             }
-            Poll::Ready(Some(Ok(mut frame))) => {
+            Poll::Ready(Some(Ok(frame))) => {
+                let mut frame = match self.exchanged(frame) {
+                    Ok(frame) => frame,
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                };
                 self.stalled.restart(self.timeout);
                 if let (Some(count), Some(data)) = (&self.count, frame.data_ref()) {
                     count.set(count.get() + data.len() as u64);
@@ -208,6 +252,39 @@ impl Upload {
         false
     }
 
+    /// What went through the pipe is told by what stands in for it.
+    fn exchanged(&mut self, frame: Frame<Bytes>) -> io::Result<Frame<Bytes>> {
+        self.has_begun = true;
+        if let Passage::Lent = self.passage {
+            self.passage = self.busy.take_back().map_or(Passage::Closed, Passage::Open);
+        }
+        match (&mut self.passage, frame.into_data()) {
+            (Passage::Open(pipe), Ok(data)) => pipe.exchange(data).map(Frame::data),
+            (_, data) => Ok(data.map_or_else(|trailers| trailers, Frame::data)),
+        }
+    }
+
+    /// The next read may go into the [pipe](Passage::Open): whoever asks can empty it, and has.
+    ///
+    /// What hyper has read of a body before it is asked for any, it gives away in the first piece. From then on, if it has
+    /// nothing to give, what is missing is all in the socket, and it is this body's: hyper reads on only for that, and each
+    /// piece that it gives ends the loan.
+    fn let_pass(&mut self) {
+        let missing = self.size_hint().exact().unwrap_or(0);
+        if !self.has_begun || missing < WORTHWHILE_BYTES || matches!(self.passage, Passage::Lent) {
+            return;
+        }
+        let pipe = match std::mem::replace(&mut self.passage, Passage::Closed) {
+            Passage::Open(pipe) => Some(pipe),
+            _ => self.busy.new_pipe(),
+        };
+        if let Some(mut pipe) = pipe {
+            pipe.expect(missing);
+            self.busy.lend(pipe);
+            self.passage = Passage::Lent;
+        }
+    }
+
     /// Nobody asks the client for more, so from here on nobody waits for it.
     pub(super) fn is_left_alone(&self) {
         if self.state.get() == BodyState::Waiting {
@@ -236,6 +313,14 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         self.is_left_alone();
+        let pipe = match std::mem::replace(&mut self.passage, Passage::Closed) {
+            Passage::Closed => None,
+            Passage::Open(pipe) => Some(pipe),
+            Passage::Lent => self.busy.take_back(),
+        };
+        if let Some(pipe) = pipe {
+            self.busy.worker().pipes.put_back(pipe);
+        }
     }
 }
 

@@ -114,6 +114,93 @@ fn a_large_answer_that_breaks_off_is_seen_to_be_cut() {
     andon.wait_for_outcome("truncated", 1.0);
 }
 
+fn upload(length: usize) -> Vec<u8> {
+    let head = format!("PUT /{length} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    [head.into_bytes(), noise(length)].concat()
+}
+
+#[test]
+fn large_uploads_keep_their_bytes_and_their_place_among_small_ones() {
+    const LENGTHS: [usize; 14] =
+        [10, 3_000_000, 0, 65_536, 32_768, 40_000, 1_048_576, 1, 98_304, 131_072, 9_000, 500_000, 70_000, 2];
+    let upstream = Server::start(|_| OK.into());
+    let andon = Andon::before(upstream.address);
+    let before = pipes(&andon);
+    let all = LENGTHS.map(upload).concat();
+    // At once, so that one request follows the other in the same read; and in pieces that end anywhere.
+    for piece_max in [all.len(), 200_000, 7_000] {
+        let mut dice = fastrand::Rng::with_seed(piece_max as u64);
+        let mut client = andon.connect();
+        let mut left = &all[..];
+        while !left.is_empty() {
+            let (piece, rest) = left.split_at(dice.usize(1..=piece_max).min(left.len()));
+            client.send(piece);
+            left = rest;
+        }
+        for length in LENGTHS {
+            let got = upstream.request();
+            assert_eq!(got.first, format!("PUT /{length} HTTP/1.1"));
+            assert!(got.whole && got.body == noise(length), "{length}: {} came", got.body.len());
+            assert_eq!(client.response().status(), 200);
+        }
+    }
+    assert_eq!(pipes(&andon), before + 2, "one pipe, used again");
+}
+
+#[test]
+fn what_is_left_of_an_upload_that_breaks_off_reaches_nobody() {
+    let upstream = Manual::start_unbuffered();
+    let andon = Andon::before(upstream.address);
+    let before = pipes(&andon);
+    let head = "PUT /cut HTTP/1.1\r\nHost: a\r\nContent-Length: 99000000\r\n\r\n";
+    for upstream_leaves in [true, false] {
+        let (mut client, mut peer) = begun(&andon, &upstream, head);
+        // Until the upstream, which reads no more than this, holds all of it up.
+        let piece = noise(100_000);
+        assert!(client.is_stopped_after(&piece, 900));
+        assert_eq!(peer.bytes(300_000), Ok(piece.repeat(3)));
+        if upstream_leaves {
+            drop(peer);
+            assert_eq!(client.response().status(), 502);
+        } else {
+            drop(client);
+            assert!(peer.rest().0.chunks_exact(piece.len()).all(|next| next == piece));
+            andon.wait_for_outcome("downstream_gone", 1.0);
+        }
+    }
+    let mut client = andon.connect();
+    client.send(upload(2_000_000));
+    let mut peer = upstream.accept();
+    peer.head();
+    assert_eq!(peer.bytes(2_000_000), Ok(noise(2_000_000)));
+    peer.send(OK);
+    assert_eq!(client.response().text(), "ok");
+    assert_eq!(pipes(&andon), before + 2, "one pipe is kept");
+}
+
+#[test]
+fn large_bodies_go_both_ways_at_the_same_time() {
+    let upstream = Manual::start();
+    let andon = Andon::before(upstream.address);
+    let mut client = andon.connect();
+    let mut sender = client.twin();
+    let sending = std::thread::spawn(move || sender.send(upload(LARGE)));
+    let mut peer = upstream.accept();
+    peer.head();
+    peer.send(format!("HTTP/1.1 200 OK\r\n{SIZED}\r\n\r\n"));
+    // It gives back what it has got, and never reads on before.
+    let echoing = std::thread::spawn(move || {
+        for _ in 0..LARGE / 65_536 {
+            let piece = peer.bytes(65_536).expect("all of it comes");
+            peer.send(piece);
+        }
+    });
+    let answer = client.response();
+    assert!(answer.whole && answer.body == noise(LARGE), "{} came", answer.body.len());
+    sending.join().expect("all was sent");
+    echoing.join().expect("all was given back");
+}
+
 /// An exchange under way: client, its request at the upstream.
 fn begun(andon: &Andon, upstream: &Manual, request: &str) -> (Wire, Wire) {
     let mut client = andon.connect();

@@ -81,8 +81,10 @@ pub(super) struct Downstream {
     /// The same, until it is polled again.
     upstream_wait: Cell<Duration>,
     tunnel: RefCell<Option<Tunnel>>,
-    /// While a large body goes through it.
-    pipe: RefCell<Option<Box<Pipe>>>,
+    /// While a large answer goes through it.
+    pipe_down: RefCell<Option<Box<Pipe>>>,
+    /// What a large upload is waiting for goes here.
+    pipe_up: RefCell<Option<Box<Pipe>>>,
     /// An answer of unknown length to an HTTP/1.0 client ends where the connection ends.
     ends_by_close: Cell<bool>,
     /// The answer broke off where only a reset can tell the client so.
@@ -164,10 +166,16 @@ impl Downstream {
 
     /// Somebody else may have the pipe: all that went into it is through.
     fn spare_pipe(&self) {
-        let mut pipe = self.pipe.borrow_mut();
+        let mut pipe = self.pipe_down.borrow_mut();
         if let Some(pipe) = pipe.take_if(|pipe| pipe.is_empty() && self.serving.get() == 0) {
             self.worker.pipes.put_back(pipe);
         }
+    }
+
+    /// `None`: nothing can go to or from this client uncopied, or not now.
+    fn new_pipe(&self) -> Option<Box<Pipe>> {
+        let is_plain = self.protocol == Protocol::Http1 && self.session.is_none();
+        if is_plain { self.worker.pipes.take(self.worker.reserve) } else { None }
     }
 
     fn timed_out(&self, context: &Context<'_>) -> bool {
@@ -189,17 +197,27 @@ impl Busy {
         self.0.protocol == Protocol::Http2
     }
 
-    /// What a large body may go through, uncopied. `None`: not to this client, or not now.
-    pub(super) fn pipe(&self) -> Option<RefMut<'_, Box<Pipe>>> {
-        let Downstream { worker, protocol, session, pipe, .. } = &*self.0;
-        if *protocol != Protocol::Http1 || session.is_some() {
-            return None;
-        }
-        let mut pipe = pipe.borrow_mut();
+    /// What a large answer may go through, uncopied. `None`: not to this client, or not now.
+    pub(super) fn pipe_down(&self) -> Option<RefMut<'_, Box<Pipe>>> {
+        let mut pipe = self.0.pipe_down.borrow_mut();
         if pipe.is_none() {
-            *pipe = worker.pipes.take(worker.reserve);
+            *pipe = self.0.new_pipe();
         }
         RefMut::filter_map(pipe, Option::as_mut).ok()
+    }
+
+    /// What a large upload may go through. `None`: not from this client, or not now.
+    pub(super) fn new_pipe(&self) -> Option<Box<Pipe>> {
+        self.0.new_pipe()
+    }
+
+    /// The next read may go here.
+    pub(super) fn lend(&self, pipe: Box<Pipe>) {
+        *self.0.pipe_up.borrow_mut() = Some(pipe);
+    }
+
+    pub(super) fn take_back(&self) -> Option<Box<Pipe>> {
+        self.0.pipe_up.take()
     }
 
     /// The response body waits for the upstream.
@@ -293,7 +311,8 @@ fn open(
         stream_idle: Cell::new(stream_idle),
         upstream_wait: Cell::new(Duration::ZERO),
         tunnel: RefCell::new(None),
-        pipe: RefCell::new(None),
+        pipe_down: RefCell::new(None),
+        pipe_up: RefCell::new(None),
         ends_by_close: Cell::new(false),
         reset: Cell::new(false),
         broken_off: Cell::new(false),

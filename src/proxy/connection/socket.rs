@@ -63,9 +63,18 @@ impl Socket {
         Ok(())
     }
 
+    fn read(&mut self, context: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        match &mut *self.downstream.pipe_up.borrow_mut() {
+            Some(pipe) if pipe.is_expecting() => {
+                pipe.poll_read(self.io.inner().socket(), context, &mut buffer)
+            }
+            _ => Pin::new(&mut self.io).poll_read(context, buffer),
+        }
+    }
+
     /// As many as come before the first that is in the pipe; or that one.
     fn write_slices(&mut self, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let mut pipe = self.downstream.pipe.borrow_mut();
+        let mut pipe = self.downstream.pipe_down.borrow_mut();
         let Some(full) = pipe.as_mut() else {
             return Pin::new(&mut self.io).poll_write_vectored(context, slices);
         };
@@ -106,7 +115,7 @@ impl Read for Socket {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let result = if self.first.is_empty() {
-            Pin::new(&mut self.io).poll_read(context, buffer)
+            self.read(context, buffer)
         } else {
             let fits = self.first.len().min(buffer.remaining());
             buffer.put_slice(&self.first[..fits]);
@@ -139,7 +148,7 @@ impl Write for Socket {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.at_boundary = true;
         // hyper has written all that it had. What is left would be in the place of something that it has copied.
-        if self.downstream.pipe.borrow().as_ref().is_some_and(|pipe| !pipe.is_empty()) {
+        if self.downstream.pipe_down.borrow().as_ref().is_some_and(|pipe| !pipe.is_empty()) {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         self.write_hints(context)?;

@@ -11,6 +11,7 @@ use http_body::Body;
 use tokio::io::AsyncWrite;
 
 use super::super::headers::has_token;
+use super::super::splice::is_stand_in;
 use super::super::stream::Stream;
 use super::super::upload::RequestBody;
 use super::Error;
@@ -127,7 +128,7 @@ impl Outbox {
             if matches!(self.stage, Stage::Body) && self.piece.is_empty() && self.back.is_empty() && !starved
             {
                 // With the head, if it is here already: that saves a write.
-                let taken = self.take(context);
+                let taken = self.take(stream, context);
                 if let Poll::Ready(Err(error)) = taken {
                     self.stage = Stage::Failed(None);
                     return Poll::Ready(Err(error));
@@ -160,13 +161,15 @@ impl Outbox {
     }
 
     fn write(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if is_stand_in(&self.piece) {
+            return self.drain(stream, context);
+        }
         let front = &self.front[self.written..];
-        let stream = Pin::new(stream);
         let written = if self.piece.is_empty() && self.back.is_empty() {
-            stream.poll_write(context, front)
+            Pin::new(stream).poll_write(context, front)
         } else {
             let slices = [IoSlice::new(front), IoSlice::new(&self.piece), IoSlice::new(self.back)];
-            stream.poll_write_vectored(context, &slices)
+            Pin::new(stream).poll_write_vectored(context, &slices)
         };
         let written = ready!(written)?;
         if written == 0 {
@@ -181,8 +184,21 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
+    /// The piece is in the pipe of the body. It is never the first one, so nothing is left to go before it.
+    fn drain(&mut self, stream: &Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (Some(pipe), Stream::Plain(socket)) = (self.body.pipe(), stream) else {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        };
+        let drained = ready!(pipe.poll_drain(socket, self.piece.len(), context))?;
+        self.piece.advance(drained);
+        Poll::Ready(if drained > 0 { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) })
+    }
+
     /// The next piece of the body, made ready to be written.
-    fn take(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn take(&mut self, stream: &Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let (Stream::Plain(_), Sizing::Length(_)) = (stream, self.sizing) {
+            self.body.let_pass();
+        }
         let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()? else {
             return Poll::Ready(self.end(None));
         };

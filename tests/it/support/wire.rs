@@ -37,6 +37,11 @@ impl Wire {
         Self { stream, unread: Vec::new() }
     }
 
+    /// The same connection in another hand: one sends while the other reads.
+    pub(crate) fn twin(&self) -> Self {
+        Self { stream: self.stream.try_clone().expect("descriptors are left"), unread: Vec::new() }
+    }
+
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.try_send(bytes).expect("the other side takes bytes");
