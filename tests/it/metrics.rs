@@ -92,6 +92,39 @@ fn a_request_is_in_flight_until_its_end_and_never_after() {
 }
 
 #[test]
+fn beyond_five_hundred_routes_counters_begin_with_the_first_request() {
+    let upstream = Server::named("stable");
+    let address = upstream.address;
+    let routes = (0..502).map(|route| {
+        format!(
+            "[[route]]\nname = \"r{route}\"\npath = \"/r{route}\"\nstable = \"stable\"\n\
+             [[route.canary]]\nupstream = \"next\"\nweight = \"1%\"\n"
+        )
+    });
+    let upstreams = ["stable", "next"]
+        .map(|name| format!("[[upstream]]\nname = \"{name}\"\nendpoints = [\"{address}\"]\n"));
+    let andon = Andon::start(&(upstreams.concat() + &routes.collect::<String>()));
+    let series = |name: &str, route: &str| {
+        let text = andon.metrics();
+        text.lines()
+            .filter(|line| line.starts_with(name) && line.contains(&format!("route=\"{route}\"")))
+            .count()
+    };
+    for (name, at_once) in
+        [("andon_requests_total", false), ("andon_outcomes_total", false), ("andon_harm_total", true)]
+    {
+        assert!(series(name, "r499") > 0, "{name} of the 500th");
+        assert_eq!(series(name, "r501") > 0, at_once, "{name} of the 502nd");
+    }
+    assert_eq!(andon.exchange(get("/r501")).status(), 200);
+    // As much as of any other, of the canary too.
+    for name in ["andon_requests_total", "andon_outcomes_total", "andon_request_duration_seconds_bucket"] {
+        assert_eq!(series(name, "r501"), series(name, "r499"), "{name}");
+        assert_eq!(series(name, "r500"), 0, "{name} of one that nobody has asked");
+    }
+}
+
+#[test]
 fn what_belongs_to_no_route_is_no_variants_request() {
     let upstream = Server::named("stable");
     let body = split(upstream.address, upstream.address, "50%", "")
