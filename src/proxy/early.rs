@@ -1,15 +1,17 @@
 //! Answers before the answer: `100 Continue` and `103 Early Hints`.
 //!
+//! Those of an upstream that speaks HTTP/1: hyper's HTTP/2 client passes over them, however many there are.
+//!
 //! hyper's server side cannot send a 103. So the hints are written as bytes, by the socket wrapper in `connection`, in the
 //! only place where they can stand: after all of the previous answer, before the head of this one. A 100 is not relayed
 //! as bytes: it opens the gate of the request body, and hyper's server then asks the client to go on.
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::rc::Rc;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use super::replay::Spare;
 use crate::routing::Decision;
@@ -35,28 +37,11 @@ impl<'a> Ahead<'a> {
     }
 
     pub(super) fn tell(&self, status: StatusCode, headers: &HeaderMap) {
-        tell(self.gate, self.hints, status, headers);
-    }
-
-    /// Has hyper's client tell of those to this request, and count them.
-    pub(super) fn listen<B>(&self, request: &mut Request<B>) -> Arc<AtomicU32> {
-        let (gate, hints) = (self.gate.cloned(), self.hints.cloned());
-        let counted = Arc::new(AtomicU32::new(0));
-        let counter = Arc::clone(&counted);
-        hyper::ext::on_informational(request, move |response| {
-            if counter.fetch_add(1, Ordering::Relaxed) < ANSWERS_AHEAD_MAX {
-                tell(gate.as_ref(), hints.as_ref(), response.status(), response.headers());
-            }
-        });
-        counted
-    }
-}
-
-fn tell(gate: Option<&Gate>, hints: Option<&Hints>, status: StatusCode, headers: &HeaderMap) {
-    match (status, gate, hints) {
-        (StatusCode::CONTINUE, Some(gate), _) => gate.open(),
-        (StatusCode::EARLY_HINTS, _, Some(hints)) => hints.put(bytes_of_hint(headers)),
-        _ => {}
+        match (status, self.gate, self.hints) {
+            (StatusCode::CONTINUE, Some(gate), _) => gate.open(),
+            (StatusCode::EARLY_HINTS, _, Some(hints)) => hints.put(bytes_of_hint(headers)),
+            _ => {}
+        }
     }
 }
 
@@ -65,47 +50,39 @@ type Hint = Box<[u8]>;
 
 /// The hints of one connection, for those who put them and for the socket.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Hints(Arc<Queue>);
-
-#[derive(Debug, Default)]
-struct Queue {
-    /// Nearly always there are none, and the socket asks at each write: that costs it one load.
-    any: AtomicBool,
-    /// Made for the first hint: most connections never have one, and it is larger than all else that they hold at rest.
-    hints: OnceLock<(Sender<Hint>, Receiver<Hint>)>,
-}
+pub(super) struct Hints(Rc<RefCell<VecDeque<Hint>>>);
 
 impl Hints {
     /// A full queue drops the hint: the client loses advice, nothing else.
     fn put(&self, hint: Hint) {
-        let (hints, _) = self.0.hints.get_or_init(|| bounded(HINTS_MAX));
-        let _ = hints.try_send(hint);
-        self.0.any.store(true, Ordering::Release);
+        let mut hints = self.0.borrow_mut();
+        if hints.len() < HINTS_MAX {
+            hints.push_back(hint);
+        }
     }
 
     pub(super) fn next(&self) -> Option<Hint> {
-        if !self.0.any.load(Ordering::Acquire) {
-            return None;
+        let mut hints = self.0.borrow_mut();
+        let hint = hints.pop_front()?;
+        if hints.is_empty() {
+            // Most connections never have one, so it holds nothing while there is none.
+            *hints = VecDeque::new();
         }
-        let hint = self.0.hints.get().and_then(|(_, hints)| hints.try_recv().ok());
-        if hint.is_none() {
-            self.0.any.store(false, Ordering::Release);
-        }
-        hint
+        Some(hint)
     }
 }
 
 /// Closed until the upstream says `100 Continue`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Gate(Arc<AtomicBool>);
+pub(super) struct Gate(Rc<Cell<bool>>);
 
 impl Gate {
     pub(super) fn is_open(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.get()
     }
 
     pub(super) fn open(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.set(true);
     }
 }
 

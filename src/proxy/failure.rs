@@ -16,8 +16,6 @@ pub(super) enum Broken {
     /// Without an error, and not at the end.
     #[error("the stream was reset")]
     Reset,
-    #[error("one informational answer after another")]
-    Flood,
 }
 
 impl Broken {
@@ -29,7 +27,7 @@ impl Broken {
                 let is_over = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
                 is_over || is_io(error)
             }
-            Self::Reset | Self::Flood => false,
+            Self::Reset => false,
         }
     }
 
@@ -49,7 +47,7 @@ impl Broken {
         match self {
             Self::Http1(_) => true,
             Self::Http2(error) => of_http2(error).is_none_or(|error| !error.is_reset()),
-            Self::Reset | Self::Flood => false,
+            Self::Reset => false,
         }
     }
 }
@@ -97,7 +95,7 @@ impl Failed {
 
 fn of_broken(broken: Broken) -> ProxyError {
     match broken {
-        Broken::Http1(http1::Error::Flood) | Broken::Flood => ProxyError::Flood,
+        Broken::Http1(http1::Error::Flood) => ProxyError::Flood,
         Broken::Http1(http1::Error::OddLength) => ProxyError::Framing,
         Broken::Http1(http1::Error::ForeignCoding) => ProxyError::ForeignCoding,
         Broken::Http1(http1::Error::Head(_) | http1::Error::Malformed(_)) => ProxyError::Protocol(broken),

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use http::{Method, Request, Response, Version, header};
 
 use super::connection::Downstream;
 use super::deadline::Deadline;
-use super::early::{ANSWERS_AHEAD_MAX, Ahead};
+use super::early::Ahead;
 use super::failure::{Broken, Failed};
 use super::headers;
 use super::pool::{SharedStream, UpstreamConnection};
@@ -45,7 +44,7 @@ pub(super) async fn send(
             }
             head.map(|head| head.map(|()| UpstreamBody::Own(own)))
         }
-        UpstreamConnection::Shared(stream) => send_on_shared(wait, stream, request, (ahead, decision)).await,
+        UpstreamConnection::Shared(stream) => send_on_shared(wait, stream, request, decision).await,
     }
 }
 
@@ -53,7 +52,7 @@ async fn send_on_shared(
     wait: Wait<'_>,
     stream: SharedStream,
     request: &mut Request<RequestBody>,
-    (ahead, decision): (Ahead<'_>, &Decision),
+    decision: &Decision,
 ) -> Result<Response<UpstreamBody>, Failed> {
     // Not if it comes back unsent from another connection.
     let is_written = request.version() == Version::HTTP_2;
@@ -68,21 +67,14 @@ async fn send_on_shared(
         }
         websocket::write_as_connect(request);
     }
-    let answers_ahead = ahead.listen(request);
     let message = std::mem::replace(request, Request::new(RequestBody::Empty));
     let mut sent = pin!(stream.sender().try_send_request(message));
     let mut unsent = None;
     let head = wait.head(|context| {
-        let polled = sent.as_mut().poll(context).map_err(|mut error| {
+        sent.as_mut().poll(context).map_err(|mut error| {
             unsent = error.take_message();
             Broken::Http2(error.into_error())
-        });
-        match polled {
-            Poll::Pending if answers_ahead.load(Ordering::Relaxed) > ANSWERS_AHEAD_MAX => {
-                Poll::Ready(Err(Broken::Flood))
-            }
-            polled => polled,
-        }
+        })
     });
     let head = head.await;
     if let Some(unsent) = unsent {

@@ -108,6 +108,21 @@ fn a_reset_without_an_error_is_no_end_of_a_request() {
 }
 
 #[test]
+fn early_hints_are_passed_over_however_many_there_are() {
+    let upstream = Manual::start();
+    let (_andon, client) = before(&upstream, "");
+    let asked = client.begin(get("/"));
+    let mut peer = Frames::answer(upstream.accept(), &[]);
+    let stream = peer.request();
+    for _ in 0..1_000 {
+        let hint = block(&[(":status", "103"), ("link", "</a.css>; rel=preload")]);
+        peer.send(HEADERS, END_HEADERS, stream, &hint);
+    }
+    peer.send(HEADERS, END_BOTH, stream, &block(&OK));
+    is_ok(asked);
+}
+
+#[test]
 fn a_goodbye_lets_streams_finish_and_sends_the_others_elsewhere() {
     let upstream = Manual::start();
     let (andon, client) = before(&upstream, "");
