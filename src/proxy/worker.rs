@@ -2,6 +2,7 @@
 //! other workers but the live snapshot.
 
 use std::cell::{Cell, Ref, RefCell};
+use std::hint::black_box;
 use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -40,6 +41,10 @@ const REQUEST_TICK: Duration = Duration::from_millis(25);
 /// Of connections: idle, head, blocked.
 const CONNECTION_TICK: Duration = Duration::from_millis(250);
 const SWEEP: Duration = Duration::from_secs(5);
+/// Longer than mimalloc keeps a page that is free.
+const GIVE_BACK_AFTER: Duration = Duration::from_millis(1_500);
+/// An allocation that has a page of its own. Nobody writes to it, so it costs no memory.
+const OWN_PAGE_BYTES: usize = 1024 * 1024;
 /// While draining, an idle connection may send one more request for this long: it may be on its way already.
 pub(super) const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
@@ -96,6 +101,8 @@ pub(super) struct Worker {
     /// Copies of requests under way.
     pub(super) copies: Cell<u32>,
     pub(super) connections: Cell<usize>,
+    /// A connection has gone to rest.
+    pub(super) rested: Notify,
     pub(super) all_closed: Notify,
     /// Wakes the accept tasks.
     pub(super) drain_begins: Notify,
@@ -124,6 +131,7 @@ impl Worker {
             last_closing: Cell::new(0),
             copies: Cell::new(0),
             connections: Cell::new(0),
+            rested: Notify::new(),
             all_closed: Notify::new(),
             drain_begins: Notify::new(),
         }
@@ -230,6 +238,7 @@ pub fn run(mut setup: Setup) -> io::Result<()> {
         spawn_local(Rc::clone(&worker.deadlines).run());
         spawn_local(Rc::clone(&worker.connection_deadlines).run());
         spawn_local(sweep(Rc::clone(&worker)));
+        spawn_local(give_back(Rc::clone(&worker)));
         spawn_local(follow_tls(Rc::clone(&worker), setup.tls));
         spawn_local(recall::follow(Rc::clone(&worker), setup.live.closings()));
         let mut accepting = Vec::new();
@@ -292,5 +301,15 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         worker.pools.sweep(clock::now());
+    }
+}
+
+/// What connections held before they rest goes back to the kernel. mimalloc does that a second after a page became free, but
+/// looks only when the next page becomes free, and after a rush there may be none for hours: here is one.
+async fn give_back(worker: Rc<Worker>) {
+    loop {
+        worker.rested.notified().await;
+        tokio::time::sleep(GIVE_BACK_AFTER).await;
+        drop(black_box(Vec::<u8>::with_capacity(OWN_PAGE_BYTES)));
     }
 }

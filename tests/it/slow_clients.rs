@@ -141,6 +141,23 @@ fn connections_between_requests_cost_little_and_end() {
 }
 
 #[test]
+fn connections_that_rest_after_a_rush_give_their_memory_back() {
+    const CLIENTS: u64 = 1_000;
+    let upstream = Server::named("stable");
+    let andon = Andon::before(upstream.address);
+    andon.exchange(get("/"));
+    let before = andon.anonymous_kib();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| andon.connect()).collect();
+    for client in &mut clients {
+        client.send(get("/"));
+        assert_eq!(client.response().status(), 200);
+    }
+    let each = || andon.anonymous_kib().saturating_sub(before) / CLIENTS;
+    // One that serves has thirty, one that rests holds less than two.
+    wait::until(&format!("the memory is given back: {} KiB each", each()), || (each() < 5).then_some(()));
+}
+
+#[test]
 fn connections_that_rest_wake_up_where_they_were() {
     let upstream = Server::named("stable");
     let andon = Site::with_listener("keep_alive_timeout = \"60s\"", &lone(upstream.address, "")).start();

@@ -161,6 +161,7 @@ impl Downstream {
     /// From here on the rest of the time that a connection may be idle.
     fn begin_rest(&self) {
         self.rested.set(self.requests.get());
+        self.worker.rested.notify_one();
         self.watch.borrow_mut().restart(self.listener.keep_alive_timeout.saturating_sub(REST_AFTER));
     }
 

@@ -243,9 +243,18 @@ impl Andon {
 
     /// What it occupies of the memory, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
+        self.kib_of("VmRSS:")
+    }
+
+    /// The same without what it could read from files again.
+    pub(crate) fn anonymous_kib(&self) -> u64 {
+        self.kib_of("RssAnon:")
+    }
+
+    fn kib_of(&self, field: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("andon runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("Linux says so");
         line.trim_end_matches("kB").trim().parse().expect("it is a number")
     }
 
