@@ -19,6 +19,7 @@ from shape import Shape
 
 DISTURBED_LOAD = 0.5
 OPENED_SECONDS_MAX = 120
+REST_SECONDS_MIN = 5  # what a proxy gives back of a rush it has given back by then
 
 
 @dataclasses.dataclass
@@ -131,7 +132,8 @@ def idle(unit, variation):
     with held(["taskset", "-c", unit.bench.load_core, *command]) as holder:
         opened = open_connections(holder)
         took, cpu = time.monotonic() - began, machine.cpu_seconds(unit.pid)
-        time.sleep(unit.bench.seconds)
+        rested = max(unit.bench.seconds, REST_SECONDS_MIN)
+        time.sleep(rested)
         after, idled = machine.rss_mib(unit.pid), machine.cpu_seconds(unit.pid) - cpu
         holder.stdin.close()
         still_open = open_connections(holder)
@@ -139,7 +141,7 @@ def idle(unit, variation):
         raise Failure(f"{unit.peer.name}: of {count} idle connections {opened} opened and {still_open} stayed")
     return {variation: {
         "requests": count, "requests_per_second": count / took, "rss_mib": after,
-        "connection_kib": (after - before) * 1024 / count, "busy": idled / unit.bench.seconds,
+        "connection_kib": (after - before) * 1024 / count, "busy": idled / rested,
     }}
 
 

@@ -2,10 +2,12 @@
 
 import json
 import pathlib
+import tempfile
 import unittest
 
 import check
 import figures
+import llvm
 import load
 import plot
 import report
@@ -61,6 +63,31 @@ class Parsing(unittest.TestCase):
 
     def test_strace_counts_calls_with_and_without_errors(self):
         self.assertEqual(strace.parse(STRACE), {"read": 600, "writev": 200})
+
+
+RUSTC = "rustc 1.95.0 (59807616e 2026-04-14)\nhost: riscv64gc-unknown-linux-gnu\nrelease: 1.95.0\nLLVM version: 22.1.2\n"
+
+
+class Profiles(unittest.TestCase):
+    def test_the_compiler_says_its_host_and_its_llvm(self):
+        self.assertEqual((llvm.host(RUSTC), llvm.major(RUSTC)), ("riscv64gc-unknown-linux-gnu", 22))
+        self.assertIsNone(llvm.major("command not found"))
+
+    def test_the_first_program_that_is_new_enough_reads_the_counts(self):
+        with tempfile.TemporaryDirectory() as folder:
+            said = {"none": "oh", "old": "Debian LLVM version 19.1.7", "fit": "LLVM version 22.1.2", "newer": "LLVM version 23.0.0"}
+            paths = [f"{folder}/{name}" for name in said]
+            for path, text in zip(paths, said.values()):
+                pathlib.Path(path).write_text(f"#!/bin/sh\necho '{text}'\n")
+                pathlib.Path(path).chmod(0o755)
+            self.assertEqual(llvm.newest([f"{folder}/absent", *paths], 22), paths[2])
+            self.assertEqual(llvm.newest(paths, 23), paths[3])
+            self.assertIsNone(llvm.newest(paths, 24))
+
+    def test_rustups_own_comes_before_the_systems(self):
+        places = llvm.places(RUSTC, "/rust", 22)
+        self.assertEqual(places[0], "/rust/lib/rustlib/riscv64gc-unknown-linux-gnu/bin/llvm-profdata")
+        self.assertIn("llvm-profdata-22", places)
 
 
 class Places(unittest.TestCase):
