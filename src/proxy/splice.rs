@@ -14,9 +14,10 @@
 //! Only where both sides are plain TCP and HTTP/1, and the length of the body is known. Half a pipe of it is the least
 //! that is worth the calls.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
@@ -32,6 +33,9 @@ const PIPE_BYTES: usize = 64 * 1024;
 pub(super) const WORTHWHILE_BYTES: u64 = PIPE_BYTES as u64 / 2;
 /// Empty ones that a worker keeps.
 const KEPT_MAX: usize = 64;
+/// Of a worker, in use or not. Clients that send or take slowly could otherwise have two descriptors more each; and beyond
+/// some thousand of a user the kernel makes them small.
+const OPEN_MAX: usize = 256;
 
 static STAND_IN: [u8; PIPE_BYTES] = [0; PIPE_BYTES];
 /// As much of it stays in the nearest cache while it is copied over and over.
@@ -61,6 +65,23 @@ pub(super) struct Pipe {
     expected: u64,
     /// Who would fill it.
     filler: Option<Waker>,
+    _open: Open,
+}
+
+/// Counts a pipe for as long as it lives.
+struct Open(Rc<Cell<usize>>);
+
+impl Open {
+    fn new(open: &Rc<Cell<usize>>) -> Self {
+        open.set(open.get() + 1);
+        Self(Rc::clone(open))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl Pipe {
@@ -105,7 +126,7 @@ impl Pipe {
     }
 
     /// A piece of the client's body, as hyper gives it: what stands in for it here, if it went through here.
-    pub(super) fn exchange(&mut self, piece: Bytes) -> io::Result<Bytes> {
+    pub(super) fn recognise(&mut self, piece: Bytes) -> io::Result<Bytes> {
         self.expected = 0;
         match self.waiting {
             0 => Ok(piece),
@@ -171,24 +192,30 @@ impl Pipe {
     }
 }
 
-/// The empty pipes of a worker.
+/// The pipes of a worker.
 #[derive(Default)]
 #[expect(clippy::vec_box, reason = "they come and go as boxes: a move is a pointer")]
-pub(super) struct Pipes(RefCell<Vec<Box<Pipe>>>);
+pub(super) struct Pipes {
+    empty: RefCell<Vec<Box<Pipe>>>,
+    open: Rc<Cell<usize>>,
+}
 
 impl Pipes {
-    /// `None`: descriptors are short, and a body can be copied.
+    /// `None`: descriptors are short, or there are many, and a body can be copied.
     pub(super) fn take(&self, reserve: Reserve) -> Option<Box<Pipe>> {
-        if let Some(pipe) = self.0.borrow_mut().pop() {
+        if let Some(pipe) = self.empty.borrow_mut().pop() {
             return Some(pipe);
         }
+        if self.open.get() >= OPEN_MAX {
+            return None;
+        }
         let (out, into) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()?;
-        let pipe = Pipe { into, out, waiting: 0, expected: 0, filler: None };
+        let pipe = Pipe { into, out, waiting: 0, expected: 0, filler: None, _open: Open::new(&self.open) };
         (reserve.spares(pipe.into.as_raw_fd())).then(|| Box::new(pipe))
     }
 
     pub(super) fn put_back(&self, mut pipe: Box<Pipe>) {
-        let mut kept = self.0.borrow_mut();
+        let mut kept = self.empty.borrow_mut();
         if pipe.is_empty() && kept.len() < KEPT_MAX {
             (pipe.expected, pipe.filler) = (0, None);
             kept.push(pipe);

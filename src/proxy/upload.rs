@@ -200,7 +200,7 @@ impl Upload {
                 Poll::Ready(Some(Err(io::ErrorKind::FileTooLarge.into())))
             }
             Poll::Ready(Some(Ok(frame))) => {
-                let mut frame = match self.exchanged(frame) {
+                let mut frame = match self.recognised(frame) {
                     Ok(frame) => frame,
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 };
@@ -253,13 +253,13 @@ impl Upload {
     }
 
     /// What went through the pipe is told by what stands in for it.
-    fn exchanged(&mut self, frame: Frame<Bytes>) -> io::Result<Frame<Bytes>> {
+    fn recognised(&mut self, frame: Frame<Bytes>) -> io::Result<Frame<Bytes>> {
         self.has_begun = true;
         if let Passage::Lent = self.passage {
             self.passage = self.busy.take_back().map_or(Passage::Closed, Passage::Open);
         }
         match (&mut self.passage, frame.into_data()) {
-            (Passage::Open(pipe), Ok(data)) => pipe.exchange(data).map(Frame::data),
+            (Passage::Open(pipe), Ok(data)) => pipe.recognise(data).map(Frame::data),
             (_, data) => Ok(data.map_or_else(|trailers| trailers, Frame::data)),
         }
     }

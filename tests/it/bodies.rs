@@ -1,6 +1,6 @@
 //! Bodies pass through as they come: of any length, in both framings, both ways, at the same time.
 
-use crate::support::{Andon, Manual, OK, Server, Wire, get, get_with};
+use crate::support::{Andon, Manual, OK, Server, Wire, get, get_with, wait};
 
 const LARGE: usize = 8 * 1024 * 1024;
 
@@ -176,6 +176,27 @@ fn what_is_left_of_an_upload_that_breaks_off_reaches_nobody() {
     peer.send(OK);
     assert_eq!(client.response().text(), "ok");
     assert_eq!(pipes(&andon), before + 2, "one pipe is kept");
+}
+
+#[test]
+fn slow_uploads_take_a_bounded_number_of_pipes_and_all_arrive() {
+    const PIPES_MAX: usize = 256;
+    let upstream = Server::start(|_| OK.into());
+    let andon = Andon::before(upstream.address);
+    let before = pipes(&andon);
+    let body = upload(120_000);
+    let (first, rest) = body.split_at(40_000);
+    let mut slow: Vec<Wire> = (0..PIPES_MAX + 20).map(|_| andon.connect()).collect();
+    for client in &mut slow {
+        client.send(first);
+    }
+    wait::until("as many have one as may", || (pipes(&andon) == before + 2 * PIPES_MAX).then_some(()));
+    for client in &mut slow {
+        client.send(rest);
+        assert_eq!(client.response().text(), "ok");
+        assert!(upstream.request().body == noise(120_000));
+    }
+    wait::until("most are closed", || (pipes(&andon) <= before + PIPES_MAX / 2).then_some(()));
 }
 
 #[test]
