@@ -114,5 +114,9 @@ fn take_trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, Error> {
     if end.unwrap_or(buffer.len()) > TRAILERS_BYTES_MAX {
         return Err(Error::Malformed("its trailers are too long"));
     }
-    end.map(|end| head::parse_trailers(&buffer.split_to(end).freeze())).transpose()
+    let Some(end) = end else { return Ok(None) };
+    // Taken only once they can be read: who passes over an error finds it again.
+    let trailers = head::parse_trailers(&Bytes::copy_from_slice(&buffer[..end]))?;
+    buffer.advance(end);
+    Ok(Some(trailers))
 }

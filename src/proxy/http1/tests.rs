@@ -256,3 +256,15 @@ proptest! {
         }
     }
 }
+
+/// Found by fuzzing: the error was passed over with the last piece, and what it was about was gone.
+#[test]
+fn trailers_that_cannot_be_read_are_an_error_however_they_come() {
+    let answer: &[u8] =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nbad \x1b: 1\r\n\r\nX: y\r\n\r\n";
+    for cut in 0..answer.len() {
+        let (first, second) = answer.split_at(cut);
+        let read = read(&[first, second], &Method::GET);
+        assert!(matches!(read, Err(Error::Head(_))), "cut at {cut}: {read:?}");
+    }
+}
