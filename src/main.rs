@@ -7,5 +7,13 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    use_small_pages();
     andon::cli::run(std::env::args_os())
+}
+
+/// The allocator asks for huge pages, and the kernel then makes one of any 2 MiB that have a used page among them: of what a
+/// rush of connections left behind, mostly free, all would be resident again some seconds later. Where a kernel cannot
+/// leave them out, more is resident.
+fn use_small_pages() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }

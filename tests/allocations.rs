@@ -15,9 +15,9 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// For a request over kept connections, with the head of a browser. Fewer is better: then lower it. More needs a reason.
-const ALLOCATIONS_PER_REQUEST: usize = 12;
+const ALLOCATIONS_PER_REQUEST: usize = 6;
 /// Of those and of what they grew by.
-const BYTES_PER_REQUEST_MAX: usize = 19_072;
+const BYTES_PER_REQUEST_MAX: usize = 10_624;
 
 /// Connections, pools, histograms, and the tables that grow until they are as large as they stay.
 const WARM_UP: usize = 2_000;
@@ -25,7 +25,7 @@ const BATCHES: usize = 100;
 /// A few milliseconds: most batches lie between two ticks of the control thread.
 const BATCH: usize = 50;
 /// Of our allocator; the kernel's share of a socket is not in it.
-const BYTES_AT_REST_MAX: usize = 1_536;
+const BYTES_AT_REST_MAX: usize = 320;
 const RESTING: usize = 512;
 /// A request between two looks: some ten seconds of them, where a connection rests after a second without any.
 const LOOKS_MAX: u32 = 40_000;

@@ -106,14 +106,11 @@ fn serve(worker: &Rc<Worker>, listener: &Rc<Listener>, guest: Guest) {
     let Guest { stream, peer, open } = guest;
     let (worker, listener) = (Rc::clone(worker), Rc::clone(listener));
     let arrival = Box::new(Arrival { worker, listener, socket: stream, peer });
-    spawn_local(async move {
-        connection::serve(arrival).await;
-        drop(open);
-    });
+    spawn_local(connection::serve(arrival, open));
 }
 
 /// Counts one open connection for as long as it lives, also if its task is dropped or panics.
-struct Open(Rc<Worker>, #[expect(dead_code, reason = "its drop is its use")] Admitted);
+pub(super) struct Open(Rc<Worker>, #[expect(dead_code, reason = "its drop is its use")] Admitted);
 
 impl Open {
     fn new(worker: &Rc<Worker>, admitted: Admitted) -> Self {

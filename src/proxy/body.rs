@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,8 +19,9 @@ use super::connection::Busy;
 use super::deadline::Deadline;
 use super::failure::Broken;
 use super::headers;
+use super::http1::Source;
 use super::record::Record;
-use super::splice::stand_in;
+use super::splice::{Pipe, stand_in};
 use super::total::Total;
 use super::upload::{BodyState, broken};
 use super::upstream_body::UpstreamBody;
@@ -31,6 +32,10 @@ pub(super) struct ResponseBody {
     kind: Kind,
     /// Dropped with the body: the downstream connection is idle again.
     busy: Option<Busy>,
+    /// What pieces may go through, uncopied. The one that was given away last is in there, or nothing.
+    pipe: Option<Box<Pipe>>,
+    /// The next piece may.
+    lets_pass: bool,
 }
 
 enum Kind {
@@ -62,23 +67,27 @@ pub(super) struct Tail {
 
 impl ResponseBody {
     pub(super) fn empty() -> Self {
-        Self { kind: Kind::Empty, busy: None }
+        Self::of(Kind::Empty)
     }
 
     pub(super) fn text(text: String) -> Self {
-        Self { kind: Kind::Text(Some(Bytes::from(text))), busy: None }
+        Self::of(Kind::Text(Some(Bytes::from(text))))
     }
 
     pub(super) fn streaming(incoming: UpstreamBody, tail: Tail) -> Self {
         let Tail { record, upload, timeout, total } = tail;
         let stalled = Deadline::after(&record.worker().deadlines, timeout);
         let download = Download { incoming: Some(incoming), record, upload, timeout, stalled, total };
-        // hyper never polls a body that is over from the start, so its end is noticed here.
+        // Nobody polls a body that is over from the start, so its end is noticed here.
         if download.is_end_stream() {
             download.end();
             return Self::empty();
         }
-        Self { kind: Kind::Streaming(download), busy: None }
+        Self::of(Kind::Streaming(download))
+    }
+
+    fn of(kind: Kind) -> Self {
+        Self { kind, busy: None, pipe: None, lets_pass: false }
     }
 
     /// Of an answer that no upstream gave.
@@ -86,9 +95,9 @@ impl ResponseBody {
         matches!(self.kind, Kind::Text(_))
     }
 
-    pub(super) fn into_text(self) -> Bytes {
-        match self.kind {
-            Kind::Text(Some(text)) => text,
+    pub(super) fn into_text(mut self) -> Bytes {
+        match &mut self.kind {
+            Kind::Text(text) => text.take().unwrap_or_default(),
             _ => Bytes::new(),
         }
     }
@@ -106,21 +115,24 @@ impl ResponseBody {
 impl Download {
     fn poll(
         &mut self,
-        busy: Option<&Busy>,
+        pipe: Option<&mut Option<Box<Pipe>>>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let frame = match incoming {
-            UpstreamBody::Own(own) if own.client.may_splice() => match busy.and_then(Busy::pipe_down) {
-                Some(mut pipe) => {
-                    // The client takes its time: that is not the upstream's.
-                    ready!(pipe.poll_empty(context));
-                    let moved = own.client.poll_splice(&mut pipe, context);
-                    moved.map_ok(|length| Frame::data(stand_in(length))).map_err(Broken::Http1).map(Some)
+        let frame = match (pipe, incoming) {
+            (Some(pipe), UpstreamBody::Own(own)) if own.client.may_splice() => {
+                if pipe.is_none() {
+                    *pipe = self.record.worker().pipe();
                 }
-                None => Pin::new(incoming).poll_frame(context),
-            },
-            incoming => Pin::new(incoming).poll_frame(context),
+                match pipe {
+                    Some(pipe) => {
+                        let moved = own.client.poll_splice(pipe, context).map_err(Broken::Http1);
+                        moved.map_ok(|length| Frame::data(stand_in(length))).map(Some)
+                    }
+                    None => own.client.poll_frame(context).map_err(Broken::Http1),
+                }
+            }
+            (_, incoming) => Pin::new(incoming).poll_frame(context),
         };
         if self.total.poll(context).is_ready() && !matches!(frame, Poll::Ready(None | Some(Err(_)))) {
             return Poll::Ready(Some(Err(self.out_of_time(frame.is_pending()))));
@@ -187,8 +199,9 @@ impl Body for ResponseBody {
             Kind::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Streaming(download) => download,
         };
-        let frame = download.poll(this.busy.as_ref(), context);
-        // hyper does not poll again after trailers or the last byte of a known length, so the end is noticed here.
+        let pipe = std::mem::take(&mut this.lets_pass).then_some(&mut this.pipe);
+        let frame = download.poll(pipe, context);
+        // Nobody polls again after trailers or the last byte of a known length, so the end is noticed here.
         let ended = match &frame {
             Poll::Ready(None) => true,
             Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || download.is_end_stream(),
@@ -226,6 +239,30 @@ impl Body for ResponseBody {
             Kind::Streaming(download) => {
                 download.incoming.as_ref().map_or_else(SizeHint::default, Body::size_hint)
             }
+        }
+    }
+}
+
+impl Default for ResponseBody {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl Source for ResponseBody {
+    fn let_pass(&mut self) {
+        self.lets_pass = true;
+    }
+
+    fn pipe(&mut self) -> Option<&mut Pipe> {
+        self.pipe.as_deref_mut()
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if let (Some(pipe), Some(busy)) = (self.pipe.take(), &self.busy) {
+            busy.worker().pipes.put_back(pipe);
         }
     }
 }

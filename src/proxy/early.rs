@@ -2,9 +2,8 @@
 //!
 //! Those of an upstream that speaks HTTP/1: hyper's HTTP/2 client passes over them, however many there are.
 //!
-//! hyper's server side cannot send a 103. So the hints are written as bytes, by the socket wrapper in `connection`, in the
-//! only place where they can stand: after all of the previous answer, before the head of this one. A 100 is not relayed
-//! as bytes: it opens the gate of the request body, and hyper's server then asks the client to go on.
+//! Hints of HTTP/1 clients alone: hyper's HTTP/2 server cannot send them. They go out between two answers, where nothing else
+//! does. A 100 is not relayed as bytes: it opens the gate of the request body, and who reads that asks the client to go on.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

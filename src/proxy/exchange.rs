@@ -98,7 +98,8 @@ pub(super) async fn exchange(
             spare: &spare,
         };
         let Attempt { result, again } = if record.sit() {
-            attempt(request, means, record).await
+            // Where it is, not moved: it is large.
+            pin!(attempt(request, means, record)).await
         } else {
             Attempt { result: Err(ProxyError::Overflow), again: Some(Again::Unsent(request)) }
         };
@@ -108,10 +109,16 @@ pub(super) async fn exchange(
             }
             _ => None,
         };
-        let (Some((next, outcome)), Some(again)) = (next, again) else {
-            let response = result?;
-            let switched = websocket.filter(|asked| agrees(&response, asked));
-            return Ok(Exchanged { response, switched });
+        let (next, outcome, again) = match (next, again) {
+            (Some((next, outcome)), Some(again)) => (next, outcome, again),
+            (_, again) => {
+                if let Some(Again::Sent(head)) = again {
+                    downstream.worker.stock.keep(head.into_headers());
+                }
+                let response = result?;
+                let switched = websocket.filter(|asked| agrees(&response, asked));
+                return Ok(Exchanged { response, switched });
+            }
         };
         let answered = result.as_ref().ok().map(Response::status);
         // With its connection: nothing of this answer may be read by anybody.
@@ -156,7 +163,7 @@ async fn attempt(mut request: Box<Request<RequestBody>>, means: Means<'_>, recor
     let recall = Recall::of(worker, decision, spare);
     for _ in 0..TRIES_MAX {
         let recallable = recall.as_ref().filter(|_| request.version() != Version::HTTP_2);
-        let connection = match connect(downstream, record, freshness, recallable).await {
+        let connection = match pin!(connect(downstream, record, freshness, recallable)).await {
             Ok(connection) => connection,
             Err(error) => {
                 // One that was written for HTTP/2 before it came back can be read by nothing else.
@@ -171,7 +178,7 @@ async fn attempt(mut request: Box<Request<RequestBody>>, means: Means<'_>, recor
         let span = decision.timeouts.response;
         let recall = recall.as_ref().filter(|_| may_be_rescued(request.method(), decision));
         let wait = Wait { downstream, record, body_state, span, call: call.as_mut(), recall };
-        let sent = send(wait, connection, &mut request, (Ahead::of(spare, decision), decision)).await;
+        let sent = pin!(send(wait, connection, &mut request, (Ahead::of(spare, decision), decision))).await;
         let failed = match sent {
             Ok(response) => {
                 let head = if shared { copy } else { Some(Head::left(request)) };

@@ -1,15 +1,15 @@
 //! What is refused before it is routed: what two readers could take for two requests, and what is too large.
 //!
-//! hyper has parsed the head by now and has refused much itself: control bytes, folded lines, a space before the
-//! colon, lengths that are no numbers or differ, codings that do not end in chunked, any version but 1.0 and 1.1.
-//! Two things that it takes are left to it, for nothing of them goes on: a line that ends in a bare LF, and a length
-//! beside chunked. We write the head anew from its parts, with CRLF and with chunked alone, and hyper closes after
-//! the latter (RFC 9112, 2.2 and 6.1). Refusing them would take a second scan of every head.
+//! The head has been parsed by now, and much is refused already: control bytes, folded lines, a space before the colon,
+//! lengths that are no plain numbers or differ, codings other than one chunked, any version but 1.0 and 1.1 (see
+//! `http1::Unread`; of HTTP/2 h2 does the same). Two things are left alone, for nothing of them goes on: a line that ends in a
+//! bare LF, and a length beside chunked. We write the head anew from its parts, with CRLF and with chunked alone, and
+//! the connection closes after the latter (RFC 9112, 2.2 and 6.1).
 
 use http::header::{self, HeaderValue};
 use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
-use hyper::body::Body;
+use http_body::Body;
 use thiserror::Error;
 
 use super::{headers, http2_head};
@@ -23,8 +23,6 @@ pub(super) enum Fault {
     NoHost,
     #[error("Host is not a host with an optional port")]
     Host,
-    #[error("the only Transfer-Encoding accepted is one chunked")]
-    Coding,
     #[error("Content-Length is not a plain number")]
     Length,
     #[error("the target must not name a user")]
@@ -154,10 +152,7 @@ fn is_port(port: &[u8]) -> bool {
 }
 
 fn check_framing(headers: &HeaderMap) -> Result<(), Fault> {
-    if headers::has_foreign_coding(headers) {
-        return Err(Fault::Coding);
-    }
-    // Zeros in front are right by the letter, and octal or too many digits to some. hyper passes on one at most.
+    // Zeros in front are right by the letter, and octal or too many digits to some.
     if headers.get(header::CONTENT_LENGTH).is_some_and(|length| !headers::is_plain_number(length)) {
         return Err(Fault::Length);
     }

@@ -33,15 +33,6 @@ pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
     }
 }
 
-/// A coding other than one chunked would lose its name with the rest of the hop's fields, and the bytes would be
-/// taken for plain on the other side.
-pub(super) fn has_foreign_coding(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let first = codings.next();
-    first.is_some_and(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
-        || codings.next().is_some()
-}
-
 /// More than one length, or one that some would read otherwise, cuts an answer for one reader where it goes on for
 /// another.
 pub(super) fn has_odd_length<B>(response: &Response<B>) -> bool {

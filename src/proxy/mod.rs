@@ -19,6 +19,7 @@ mod clock;
 mod connect;
 mod connection;
 mod deadline;
+mod downstream_body;
 mod early;
 mod ending;
 mod error;

@@ -90,6 +90,11 @@ impl Head {
         self.0.headers()
     }
 
+    pub(super) fn into_headers(self) -> HeaderMap {
+        let (parts, _) = self.0.into_parts();
+        parts.headers
+    }
+
     pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
         self.0.headers_mut()
     }
@@ -232,7 +237,7 @@ impl Playback {
         self.told >= kept.copy.len() && kept.upload.is_end_stream()
     }
 
-    /// Asked for by hyper before it begins.
+    /// Asked for before it begins.
     pub(super) fn size_hint(&self) -> SizeHint {
         if self.told == 0 { self.kept.borrow().size } else { SizeHint::default() }
     }

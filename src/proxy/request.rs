@@ -10,19 +10,19 @@
 //! 5. *Pass it down.* The response streams; its body carries record and connection to the end.
 
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
-use hyper::body::{Body, Incoming};
+use http_body::Body;
 use hyper_util::rt::TokioIo;
 
 use super::access_log::{End, Line, Route};
 use super::body::{ResponseBody, Tail};
 use super::connection::Downstream;
 use super::deadline::Deadline;
+use super::downstream_body::DownstreamBody;
 use super::early::Gate;
 use super::error::answer;
 use super::exchange::{Exchanged, Outgoing, exchange};
@@ -48,13 +48,16 @@ const UPLOAD_AFTER_ANSWER_MAX: Duration = Duration::from_secs(3_600);
 
 pub(super) async fn handle(
     downstream: Rc<Downstream>,
-    request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Infallible> {
+    request: Request<DownstreamBody>,
+) -> Response<ResponseBody> {
     let busy = downstream.begin_request(request.version());
     let content = Content::of(request.headers());
     let mut response = match downstream.worker.admission.pressure() {
         Pressure::Full => overloaded(&downstream),
-        Pressure::None | Pressure::High => respond(&downstream, request, content).await,
+        Pressure::None | Pressure::High => {
+            // Here and below: where it is, not moved. What a request needs until it is answered is a few KiB.
+            pin!(respond(&downstream, request, content)).await
+        }
     };
     if content == Content::Grpc && response.body().is_our_own() {
         response = grpc::answer(response);
@@ -67,7 +70,7 @@ pub(super) async fn handle(
         forwarded::add_via(response.headers_mut(), Version::HTTP_11);
     }
     response.body_mut().hold(busy);
-    Ok(response)
+    response
 }
 
 fn overloaded(downstream: &Downstream) -> Response<ResponseBody> {
@@ -79,7 +82,7 @@ fn overloaded(downstream: &Downstream) -> Response<ResponseBody> {
 
 async fn respond(
     downstream: &Rc<Downstream>,
-    mut request: Request<Incoming>,
+    mut request: Request<DownstreamBody>,
     content: Content,
 ) -> Response<ResponseBody> {
     let started = clock::now();
@@ -134,7 +137,7 @@ async fn respond(
             };
             let record = Record::start(worker, (decision, holds), (content, meant), started, line);
             let changes = Changes { policy: policy.as_deref_mut(), copy };
-            forward(downstream, request, websocket, record, changes).await
+            pin!(forward(downstream, request, websocket, record, changes)).await
         }
         Answer::Redirect(_) => refuse(Refused::Redirected, line, redirect(policy.as_deref(), request.uri())),
     };
@@ -178,14 +181,14 @@ fn refused(
 }
 
 /// `None`: nobody keeps one. What goes upstream hears of it, in `traceparent`.
-fn span(downstream: &Downstream, request: &mut Request<Incoming>) -> Option<spans::Context> {
+fn span(downstream: &Downstream, request: &mut Request<DownstreamBody>) -> Option<spans::Context> {
     let worker = &downstream.worker;
     let spans = worker.spans.as_ref()?;
     let scheme = headers::scheme(downstream, request.headers());
     spans.begin(request.headers_mut(), scheme, || worker.random_u64())
 }
 
-fn view<'a>(downstream: &Downstream, request: &'a Request<Incoming>) -> View<'a> {
+fn view<'a>(downstream: &Downstream, request: &'a Request<DownstreamBody>) -> View<'a> {
     View {
         host: headers::host(request.uri(), request.headers()),
         path: request.uri().path(),
@@ -207,7 +210,7 @@ struct Changes<'a> {
 /// Whatever happens in here, the record knows when it is dropped.
 async fn forward(
     downstream: &Rc<Downstream>,
-    request: Request<Incoming>,
+    request: Request<DownstreamBody>,
     websocket: Option<Asked>,
     mut record: Box<Record>,
     mut changes: Changes<'_>,
@@ -219,7 +222,6 @@ async fn forward(
     let outgoing = prepare(downstream, request, websocket, &mut record, &mut changes);
     let uploads = outgoing.body_state.clone();
     let exchanged = {
-        // Where it is, not moved: it is the largest thing here.
         let exchange = pin!(exchange(downstream, outgoing, &mut record));
         total.bound(uploads.as_deref(), exchange).await
     };
@@ -246,7 +248,7 @@ async fn forward(
 
 fn prepare(
     downstream: &Rc<Downstream>,
-    request: Request<Incoming>,
+    request: Request<DownstreamBody>,
     websocket: Option<Asked>,
     record: &mut Record,
     changes: &mut Changes<'_>,
@@ -268,7 +270,7 @@ fn prepare(
         websocket::put_upgrade(&mut parts.headers);
     }
     if !incoming.is_end_stream() && incoming.size_hint().exact().is_none() {
-        // It was chunked and stays so. Without the field hyper would take the body of a GET for none.
+        // It was chunked and stays so.
         parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     let gate = match protocol {
@@ -355,7 +357,7 @@ fn pass_down(
     Response::from_parts(parts, ResponseBody::streaming(incoming, tail))
 }
 
-/// The upstream agreed to switch. Bytes move only once hyper has sent our yes.
+/// The upstream agreed to switch. Bytes move only once our yes is sent.
 fn switch(
     downstream: &Rc<Downstream>,
     mut response: Response<UpstreamBody>,

@@ -33,8 +33,10 @@ pub(super) async fn send(
     match connection {
         UpstreamConnection::Own(mut own) => {
             own.client.begin(request);
-            let head =
-                wait.head(|context| own.client.poll_head(&ahead, context).map_err(Broken::Http1)).await;
+            let stock = &wait.downstream.worker.stock;
+            let head = wait
+                .head(|context| own.client.poll_head(&ahead, stock, context).map_err(Broken::Http1))
+                .await;
             if let Err(Failed::Broken(broken)) = &head
                 && broken.is_closed_early()
                 && let Some(unsent) = own.client.take_unsent()

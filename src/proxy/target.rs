@@ -19,7 +19,7 @@ pub(super) fn make_normal(uri: &mut Uri) -> Result<(), PathFault> {
         None => path,
     };
     let mut parts = std::mem::take(uri).into_parts();
-    // A normal path is one that hyper would have taken too, and the query is one that it took. But a path may
+    // A normal path is one that the parser would have taken too, and the query is one that it took. But a path may
     // have grown in its escapes beyond what a target may be.
     parts.path_and_query = Some(PathAndQuery::from_maybe_shared(target).map_err(|_| PathFault::Long)?);
     *uri = Uri::from_parts(parts).map_err(|_| PathFault::Long)?;

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::connection::{Busy, Downstream};
 use super::deadline::{Deadline, Deadlines};
+use super::downstream_body::{DownstreamBody, Spoiled};
 use super::early::Gate;
+use super::http1::Source;
 use super::replay::{Keeper, Playback, SpareBody};
-use super::splice::{Pipe, WORTHWHILE_BYTES};
+use super::splice::{Pipe, stand_in};
 use super::{headers, tls};
 use crate::metrics::Outcome;
 
@@ -55,12 +56,8 @@ impl BodyState {
         }
     }
 
-    fn of_error(error: &hyper::Error) -> Self {
-        let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-        let malformed = source.is_some_and(|source| {
-            matches!(source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
-        });
-        if malformed { Self::Malformed } else { Self::Left }
+    fn of_error(error: &Spoiled) -> Self {
+        if error.is_malformed() { Self::Malformed } else { Self::Left }
     }
 }
 
@@ -71,7 +68,9 @@ pub(super) fn broken() -> io::Error {
 }
 
 /// The request body, on its way to the upstream.
+#[derive(Default)]
 pub(super) enum RequestBody {
+    #[default]
     Empty,
     Streaming(Box<Upload>),
     /// The same, and it could be sent again.
@@ -81,7 +80,7 @@ pub(super) enum RequestBody {
 }
 
 pub(super) struct Upload {
-    incoming: Incoming,
+    incoming: DownstreamBody,
     state: Rc<Cell<BodyState>>,
     gate: Option<(Gate, Deadline)>,
     /// Bytes that may still come. A body of known length was weighed at the head.
@@ -90,20 +89,12 @@ pub(super) struct Upload {
     stalled: Deadline,
     /// Bytes that the client sent, where somebody wants to know.
     count: Option<Rc<Cell<u64>>>,
-    /// A piece has come.
-    has_begun: bool,
-    passage: Passage,
+    /// What pieces may go through, uncopied. The one that was given away last is in there, or nothing.
+    pipe: Option<Box<Pipe>>,
+    /// The next piece may.
+    lets_pass: bool,
     /// The connection is not idle while an upload runs, even if its answer is through.
     busy: Busy,
-}
-
-/// What pieces may go through, uncopied.
-enum Passage {
-    Closed,
-    /// The piece that was given away last is here, or nothing.
-    Open(Box<Pipe>),
-    /// The socket has it, for its next read.
-    Lent,
 }
 
 /// What an upload needs to know of its connection.
@@ -118,7 +109,10 @@ pub(super) struct UploadSetup<'a> {
 
 impl RequestBody {
     /// The state can be watched; there is none of an empty body.
-    pub(super) fn new(incoming: Incoming, setup: UploadSetup<'_>) -> (Self, Option<Rc<Cell<BodyState>>>) {
+    pub(super) fn new(
+        incoming: DownstreamBody,
+        setup: UploadSetup<'_>,
+    ) -> (Self, Option<Rc<Cell<BodyState>>>) {
         let UploadSetup { timeout, deadlines, gate, count, downstream } = setup;
         if incoming.is_end_stream() {
             return (Self::Empty, None);
@@ -136,28 +130,11 @@ impl RequestBody {
             timeout,
             stalled,
             count,
-            has_begun: false,
-            passage: Passage::Closed,
+            pipe: None,
+            lets_pass: false,
             busy,
         };
         (Self::Streaming(Box::new(upload)), Some(state))
-    }
-
-    /// The next piece may be one that [stands in](super::splice) for what is in the [pipe](Self::pipe).
-    pub(super) fn let_pass(&mut self) {
-        if let Self::Streaming(upload) = self {
-            upload.let_pass();
-        }
-    }
-
-    pub(super) fn pipe(&mut self) -> Option<&mut Pipe> {
-        match self {
-            Self::Streaming(upload) => match &mut upload.passage {
-                Passage::Open(pipe) => Some(pipe),
-                Passage::Closed | Passage::Lent => None,
-            },
-            _ => None,
-        }
     }
 
     /// Has a copy kept of what goes up, up to so many bytes; `None`: none is wanted. A body that is known to be longer
@@ -185,7 +162,7 @@ impl Upload {
         }
         let mut empty = 0;
         let polled = loop {
-            match Pin::new(&mut self.incoming).poll_frame(context) {
+            match self.poll_piece(context) {
                 Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(Bytes::is_empty) => empty += 1,
                 polled => break polled,
             }
@@ -199,11 +176,7 @@ impl Upload {
                 self.state.set(BodyState::TooLarge);
                 Poll::Ready(Some(Err(io::ErrorKind::FileTooLarge.into())))
             }
-            Poll::Ready(Some(Ok(frame))) => {
-                let mut frame = match self.recognised(frame) {
-                    Ok(frame) => frame,
-                    Err(error) => return Poll::Ready(Some(Err(error))),
-                };
+            Poll::Ready(Some(Ok(mut frame))) => {
                 self.stalled.restart(self.timeout);
                 if let (Some(count), Some(data)) = (&self.count, frame.data_ref()) {
                     count.set(count.get() + data.len() as u64);
@@ -212,7 +185,7 @@ impl Upload {
                     headers::strip_trailers(trailers);
                     tls::take_identity(self.busy.worker(), trailers);
                 }
-                // hyper asks for nothing behind trailers.
+                // Nobody asks for anything behind trailers.
                 let ended = frame.is_trailers() || self.incoming.is_end_stream();
                 self.state.set(if ended { BodyState::Ended } else { BodyState::Moving });
                 Poll::Ready(Some(Ok(frame)))
@@ -252,37 +225,17 @@ impl Upload {
         false
     }
 
-    /// What went through the pipe is told by what stands in for it.
-    fn recognised(&mut self, frame: Frame<Bytes>) -> io::Result<Frame<Bytes>> {
-        self.has_begun = true;
-        if let Passage::Lent = self.passage {
-            self.passage = self.busy.take_back().map_or(Passage::Closed, Passage::Open);
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Spoiled>>> {
+        if std::mem::take(&mut self.lets_pass) && self.incoming.may_splice() {
+            if self.pipe.is_none() {
+                self.pipe = self.busy.worker().pipe();
+            }
+            if let Some(pipe) = &mut self.pipe {
+                let moved = self.incoming.poll_splice(pipe, context);
+                return moved.map_ok(|length| Frame::data(stand_in(length))).map(Some);
+            }
         }
-        match (&mut self.passage, frame.into_data()) {
-            (Passage::Open(pipe), Ok(data)) => pipe.recognise(data).map(Frame::data),
-            (_, data) => Ok(data.map_or_else(|trailers| trailers, Frame::data)),
-        }
-    }
-
-    /// The next read may go into the [pipe](Passage::Open): whoever asks can empty it, and has.
-    ///
-    /// What hyper has read of a body before it is asked for any, it gives away in the first piece. From then on, if it has
-    /// nothing to give, what is missing is all in the socket, and it is this body's: hyper reads on only for that, and each
-    /// piece that it gives ends the loan.
-    fn let_pass(&mut self) {
-        let missing = self.size_hint().exact().unwrap_or(0);
-        if !self.has_begun || missing < WORTHWHILE_BYTES || matches!(self.passage, Passage::Lent) {
-            return;
-        }
-        let pipe = match std::mem::replace(&mut self.passage, Passage::Closed) {
-            Passage::Open(pipe) => Some(pipe),
-            _ => self.busy.new_pipe(),
-        };
-        if let Some(mut pipe) = pipe {
-            pipe.expect(missing);
-            self.busy.lend(pipe);
-            self.passage = Passage::Lent;
-        }
+        Pin::new(&mut self.incoming).poll_frame(context)
     }
 
     /// Nobody asks the client for more, so from here on nobody waits for it.
@@ -313,13 +266,23 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         self.is_left_alone();
-        let pipe = match std::mem::replace(&mut self.passage, Passage::Closed) {
-            Passage::Closed => None,
-            Passage::Open(pipe) => Some(pipe),
-            Passage::Lent => self.busy.take_back(),
-        };
-        if let Some(pipe) = pipe {
+        if let Some(pipe) = self.pipe.take() {
             self.busy.worker().pipes.put_back(pipe);
+        }
+    }
+}
+
+impl Source for RequestBody {
+    fn let_pass(&mut self) {
+        if let Self::Streaming(upload) = self {
+            upload.lets_pass = true;
+        }
+    }
+
+    fn pipe(&mut self) -> Option<&mut Pipe> {
+        match self {
+            Self::Streaming(upload) => upload.pipe.as_deref_mut(),
+            _ => None,
         }
     }
 }

@@ -6,10 +6,11 @@
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
-use hyper::body::{Body, Incoming};
+use http_body::Body;
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 
+use super::downstream_body::DownstreamBody;
 use super::headers::{has_token, is_sole_token};
 use super::upload::RequestBody;
 
@@ -26,7 +27,10 @@ pub(super) struct Asked {
 
 /// A sole `Upgrade: websocket` on a bodiless HTTP/1.1 GET whose `Connection` names it, or CONNECT for `websocket` on
 /// HTTP/2. The latter is made to look like the former.
-pub(super) fn asked(request: &mut Request<Incoming>, random: impl FnOnce() -> [u8; 16]) -> Option<Asked> {
+pub(super) fn asked(
+    request: &mut Request<DownstreamBody>,
+    random: impl FnOnce() -> [u8; 16],
+) -> Option<Asked> {
     match request.version() {
         Version::HTTP_11 => asked_by_upgrade(request),
         Version::HTTP_2 if request.method() == Method::CONNECT => asked_by_connect(request, random()),
@@ -34,7 +38,7 @@ pub(super) fn asked(request: &mut Request<Incoming>, random: impl FnOnce() -> [u
     }
 }
 
-fn asked_by_upgrade(request: &Request<Incoming>) -> Option<Asked> {
+fn asked_by_upgrade(request: &Request<DownstreamBody>) -> Option<Asked> {
     let headers = request.headers();
     let asks = headers.contains_key(header::UPGRADE)
         && request.method() == Method::GET
@@ -44,7 +48,7 @@ fn asked_by_upgrade(request: &Request<Incoming>) -> Option<Asked> {
     asks.then(|| Asked { key: headers.get(header::SEC_WEBSOCKET_KEY).cloned(), connect: None })
 }
 
-fn asked_by_connect(request: &mut Request<Incoming>, random: [u8; 16]) -> Option<Asked> {
+fn asked_by_connect(request: &mut Request<DownstreamBody>, random: [u8; 16]) -> Option<Asked> {
     let protocol = request.extensions().get::<Protocol>()?;
     if !protocol.as_str().eq_ignore_ascii_case("websocket") {
         return None;

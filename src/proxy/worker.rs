@@ -17,14 +17,16 @@ use super::accept::accept;
 use super::access_log::{AccessLog, Line};
 use super::admission::Admission;
 use super::clock;
+use super::connection::lobby::{self, Lobby};
 use super::deadline::Deadlines;
+use super::http1::Stock;
 use super::listener::Intake;
 use super::pool::Pools;
 use super::recall;
 use super::reserve::Reserve;
 use super::retry::Budgets;
 use super::spans::Spans;
-use super::splice::Pipes;
+use super::splice::{Pipe, Pipes};
 use crate::metrics::Shard;
 use crate::metrics::load::Pressure;
 use crate::metrics::shard::Refused;
@@ -32,8 +34,7 @@ use crate::routing::live::Reader;
 use crate::routing::{self, Answer, Decided, Decision, Dice, Live, Mirrored, Snapshot, TlsId, View};
 use crate::tls::{Client, Material};
 
-/// What hyper may keep of one connection, each way: a client that does not read must not cost a megabyte. Also the
-/// largest head, of a request and of an answer.
+/// What hyper may keep of one HTTP/2 connection: a client that does not read must not cost a megabyte.
 pub(super) const BUFFER_BYTES_MAX: usize = 64 * 1024;
 pub(super) const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 /// Of requests: connect, response head, body.
@@ -85,6 +86,7 @@ pub(super) struct Worker {
     dice: RefCell<Dice>,
     pub(super) pools: Pools,
     pub(super) pipes: Pipes,
+    pub(super) lobby: Lobby,
     pub(super) budgets: Budgets,
     pub(super) reserve: Reserve,
     pub(super) shard: Arc<Shard>,
@@ -92,6 +94,8 @@ pub(super) struct Worker {
     pub(super) deadlines: Rc<Deadlines>,
     pub(super) connection_deadlines: Rc<Deadlines>,
     pub(super) epoch: Instant,
+    pub(super) date: clock::Date,
+    pub(super) stock: Stock,
     pub(super) access_log: Option<AccessLog>,
     pub(super) spans: Option<Spans>,
     ids: RefCell<fastrand::Rng>,
@@ -117,6 +121,7 @@ impl Worker {
             dice: RefCell::new(Dice::new(setup.seed)),
             pools: Pools::default(),
             pipes: Pipes::default(),
+            lobby: Lobby::default(),
             budgets: Budgets::default(),
             reserve: setup.reserve,
             shard: Arc::clone(&setup.shard),
@@ -124,6 +129,8 @@ impl Worker {
             deadlines: Deadlines::new(REQUEST_TICK),
             connection_deadlines: Deadlines::new(CONNECTION_TICK),
             epoch: setup.epoch,
+            date: clock::Date::default(),
+            stock: Stock::default(),
             access_log: setup.access_log.take(),
             spans: setup.spans.take(),
             ids: RefCell::new(fastrand::Rng::new()),
@@ -196,6 +203,11 @@ impl Worker {
         }
     }
 
+    /// What a large body may go through. `None`: not now.
+    pub(super) fn pipe(&self) -> Option<Box<Pipe>> {
+        self.pipes.take(self.reserve)
+    }
+
     /// For request ids; needs no repeatable seed.
     pub(super) fn random_u64(&self) -> u64 {
         self.ids.borrow_mut().u64(..)
@@ -239,6 +251,7 @@ pub fn run(mut setup: Setup) -> io::Result<()> {
         spawn_local(Rc::clone(&worker.connection_deadlines).run());
         spawn_local(sweep(Rc::clone(&worker)));
         spawn_local(give_back(Rc::clone(&worker)));
+        spawn_local(lobby::run(Rc::clone(&worker)));
         spawn_local(follow_tls(Rc::clone(&worker), setup.tls));
         spawn_local(recall::follow(Rc::clone(&worker), setup.live.closings()));
         let mut accepting = Vec::new();

@@ -30,6 +30,23 @@ fn the_body_waits_for_the_upstreams_continue() {
 }
 
 #[test]
+fn a_body_in_chunks_waits_for_it_too() {
+    let upstream = Manual::start();
+    let andon = Andon::before(upstream.address);
+    let mut client = andon.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let mut peer = upstream.accept();
+    assert_eq!(peer.head().field("expect"), Some("100-continue"));
+    assert!(client.is_silent());
+    peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(client.response().status(), 100);
+    client.send("4\r\nbody\r\n0\r\n\r\n");
+    peer.read_until("body");
+    peer.send(OK);
+    assert_eq!(client.response().text(), "ok");
+}
+
+#[test]
 fn a_refused_expectation_is_answered_without_a_continue() {
     let upstream = Manual::start();
     let (_andon, mut client, mut peer) = expecting(&upstream);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::andon::split;
+use crate::support::load::CLIENTS;
 use crate::support::{Andon, Load, Server, get_with, reply, wait};
 
 const OVERRIDE: &str = r#"overrides = [{ header = "x-canary" }]"#;
@@ -83,10 +84,10 @@ fn a_failing_canary_is_backed_off_and_gets_nothing_more() {
     }
     assert_eq!(pair.canary.requests(), before);
     assert_eq!(andon.metric("andon_cord_pulled", &[("route", "shop")]), 1.0);
-    // One that was under way at the back-off is called back instead.
+    // One that was under way at the back-off is called back instead, perhaps before the canary has seen it.
     let answered = ["andon_rescues_total", "andon_recalls_total"];
     let answered: f64 = answered.iter().map(|name| andon.metric(name, &[("variant", "canary")])).sum();
-    assert_eq!(answered, before as f64);
+    assert!((0.0..=CLIENTS as f64).contains(&(answered - before as f64)), "{answered} of {before}");
     assert_eq!(andon.metric("andon_harm_total", &[("variant", "canary")]), 0.0);
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::{Poll, ready};
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use tokio::net::TcpStream;
 
 use super::super::deadline::Deadline;
@@ -21,8 +21,8 @@ use crate::config::Listener;
 use crate::metrics::shard::Refused;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Enough for most heads, so that finding out costs no second read.
-const FIRST_BYTES: usize = 4 * 1024;
+/// As much as a read for a head asks for, so that finding out costs no other.
+const FIRST_BYTES: usize = 8 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -35,7 +35,7 @@ pub(super) struct Greeted {
     pub(super) stream: Stream,
     pub(super) protocol: Protocol,
     /// Read already; the protocol has not seen it.
-    pub(super) first: Bytes,
+    pub(super) first: BytesMut,
     /// `None`: cleartext.
     pub(super) session: Option<Session>,
 }
@@ -51,11 +51,10 @@ pub(super) async fn greet(
         // In a box: a connection holds its largest state for as long as it lives.
         let (stream, session) = Box::pin(tls::accept(worker, listener, socket)).await?;
         let protocol = if session.http2 { Protocol::Http2 } else { Protocol::Http1 };
-        return Some(Greeted { stream, protocol, first: Bytes::new(), session: Some(session) });
+        return Some(Greeted { stream, protocol, first: BytesMut::new(), session: Some(session) });
     }
     let mut deadline = Deadline::after(&worker.connection_deadlines, listener.header_timeout);
-    let mut first = Vec::new();
-    let mut filled = 0;
+    let mut first = BytesMut::new();
     let mut draining = false;
     let protocol = poll_fn(|context| {
         if worker.is_draining() && !std::mem::replace(&mut draining, true) {
@@ -68,27 +67,23 @@ pub(super) async fn greet(
         loop {
             ready!(socket.poll_read_ready(context))?;
             // Nothing is held for a connection that says nothing.
-            first.resize(FIRST_BYTES, 0);
-            match socket.try_read(&mut first[filled..]) {
+            first.reserve(FIRST_BYTES);
+            match socket.try_read_buf(&mut first) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-                Ok(read) => filled += read,
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Poll::Ready(Err(error)),
             }
-            if let Some(protocol) = told_by(&first[..filled]) {
+            if let Some(protocol) = told_by(&first) {
                 return Poll::Ready(Ok(protocol));
             }
         }
     });
     let protocol = protocol.await;
-    first.truncate(filled);
     match protocol {
-        Ok(protocol) => {
-            let first = Bytes::copy_from_slice(&first);
-            Some(Greeted { stream: Stream::Plain(socket), protocol, first, session: None })
-        }
+        Ok(protocol) => Some(Greeted { stream: Stream::Plain(socket), protocol, first, session: None }),
         Err(error) => {
-            if error.kind() == io::ErrorKind::TimedOut && filled > 0 {
+            if error.kind() == io::ErrorKind::TimedOut && !first.is_empty() {
                 worker.refuse_unread(peer.ip(), 408, Refused::SlowHead);
                 let _ = socket.try_write(REQUEST_TIMEOUT);
             }

@@ -1,22 +1,31 @@
 //! A connection that speaks HTTP/1: one request after another, rests between them, and what may come of the last.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
+use super::super::accept::Open;
+use super::super::body::ResponseBody;
+use super::super::clock;
 use super::super::deadline::Deadline;
+use super::super::downstream_body::DownstreamBody;
+use super::super::error::answer;
+use super::super::http1::{Answering, Asker, Outlet, RequestHead, Unread, Wire};
+use super::super::splice::Pipe;
 use super::super::stream::Stream;
 use super::super::tunnel;
-use super::super::worker::{BUFFER_BYTES_MAX, DRAIN_IDLE};
+use super::super::worker::{DRAIN_IDLE, Worker};
+use super::lobby::Guest;
 use super::request;
-use super::{Downstream, REQUEST_TIMEOUT, Socket, Stage};
-use crate::config::RequestLimits;
+use super::{Downstream, REQUEST_TIMEOUT, Stage};
 use crate::metrics::shard::Refused;
 
 /// A client that was refused may still be sending: that much is read and thrown away, so that the refusal is
@@ -27,7 +36,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How a stretch of requests ended.
 enum Stretch {
     /// Nothing has come for a while, and nothing is under way.
-    Rests(Box<Socket>),
+    Rests(Stream),
     /// That was it.
     Over(End),
 }
@@ -36,22 +45,25 @@ enum Stretch {
 struct End {
     stream: Stream,
     /// Read from it, and not used.
-    unread: Vec<u8>,
+    unread: Bytes,
     /// Neither a deadline nor the end of the process cut it.
     orderly: bool,
 }
 
-pub(super) async fn serve(downstream: Rc<Downstream>, mut io: Box<Socket>) {
+/// `first` was read from it before.
+pub(super) async fn serve(downstream: Rc<Downstream>, mut stream: Stream, mut first: BytesMut, open: Open) {
     // Stretches and the end in boxes, which are not there while the connection rests.
     let end = loop {
-        match Box::pin(speak(&downstream, io)).await {
-            Stretch::Over(end) => break end,
-            Stretch::Rests(resting) if rest(&downstream, &resting).await => io = resting,
-            Stretch::Rests(resting) => {
-                let (stream, unread) = resting.into_parts(&[]);
-                break End { stream, unread, orderly: false };
+        match Box::pin(speak(&downstream, stream, first)).await {
+            None => return,
+            Some(Stretch::Over(end)) => break end,
+            Some(Stretch::Rests(Stream::Plain(socket))) if downstream.worker.lobby.is_open() => {
+                return go_to_rest(&downstream, socket, open);
             }
+            Some(Stretch::Rests(resting)) if rest(&downstream, &resting).await => stream = resting,
+            Some(Stretch::Rests(stream)) => break End { stream, unread: Bytes::new(), orderly: false },
         }
+        first = BytesMut::new();
     };
     Box::pin(finish(&downstream, end)).await;
 }
@@ -68,46 +80,192 @@ async fn finish(downstream: &Downstream, End { stream, unread, orderly }: End) {
 }
 
 /// One request after another, until the connection rests or ends.
-async fn speak(downstream: &Rc<Downstream>, io: Box<Socket>) -> Stretch {
-    let journey = Rc::clone(downstream);
-    let service = service_fn(move |request| request::handle(Rc::clone(&journey), request));
-    let mut connection = builder(&downstream.listener.limits).serve_connection(io, service);
-    let mut draining = false;
-    let orderly = poll_fn(|context| {
-        if downstream.worker.is_cut() || downstream.timed_out(context) {
-            return Poll::Ready(false);
-        }
-        if downstream.worker.is_draining() && !draining {
-            draining = true;
-            // An idle connection may have a request on its way: it is answered, with `Connection: close`.
-            if downstream.stage.get() == Stage::Idle {
-                downstream.watch.borrow_mut().restart(DRAIN_IDLE);
-            } else {
-                Pin::new(&mut connection).graceful_shutdown();
+async fn speak(downstream: &Rc<Downstream>, stream: Stream, first: BytesMut) -> Option<Stretch> {
+    let wire = Wire::new(stream, first);
+    let orderly = {
+        let mut requests = pin!(serve_requests(downstream, &wire));
+        let mut draining = false;
+        poll_fn(|context| {
+            if downstream.worker.is_cut() || downstream.timed_out(context) {
+                return Poll::Ready(false);
             }
-        }
-        Pin::new(&mut connection).poll(context).map(|result| {
-            if let Some(error) = result.err().filter(hyper::Error::is_parse) {
-                // hyper has answered 400, 414 or 431; it never became a request of ours.
-                let status = if error.is_parse_too_large() { 431 } else { 400 };
-                downstream.worker.refuse_unread(downstream.peer.ip(), status, Refused::BadRequest);
+            if downstream.worker.is_draining() && !std::mem::replace(&mut draining, true) {
+                // An idle connection may have a request on its way: it is answered, with `Connection: close`.
+                if downstream.stage.get() == Stage::Idle {
+                    downstream.watch.borrow_mut().restart(DRAIN_IDLE);
+                }
             }
-            true
+            requests.as_mut().poll(context).map(|()| true)
         })
+        .await
+    };
+    let may_rest = !orderly && !downstream.worker.is_draining() && downstream.may_rest();
+    let (stream, unread) = wire.take()?;
+    Some(if may_rest && unread.is_empty() {
+        Stretch::Rests(stream)
+    } else {
+        Stretch::Over(End { stream, unread, orderly })
     })
-    .await;
-    let mut parts = connection.into_parts();
-    if !orderly && !draining && !downstream.worker.is_cut() && downstream.may_rest() {
-        parts.io.put_back(&parts.read_buf);
-        return Stretch::Rests(parts.io);
-    }
-    let (stream, unread) = parts.io.into_parts(&parts.read_buf);
-    Stretch::Over(End { stream, unread, orderly })
 }
 
-/// Between two requests that are far apart nothing is held but the socket: hyper's buffers and the state of a request are
-/// 30 KiB, and most connections rest. False: nothing came in time.
-async fn rest(downstream: &Downstream, io: &Socket) -> bool {
+/// Until one was the last: because either side says so, or the client has left.
+async fn serve_requests(downstream: &Rc<Downstream>, wire: &Rc<Wire>) {
+    let mut answering = Answering::new();
+    loop {
+        let head = match next_head(downstream, wire).await {
+            Ok(Some(head)) => head,
+            Ok(None) => return,
+            Err(fault) => return refuse(downstream, wire, &mut answering, fault).await,
+        };
+        let (request, asker) = with_body(wire, head);
+        // Where it is, not moved: it is large.
+        let Some(response) = pin!(answer_to(downstream, wire, request)).await else { return };
+        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let goes_on = begin(downstream, wire, &mut answering, response, &asker);
+        let sent = send(downstream, wire, &mut answering).await;
+        if !sent || !goes_on || switches || downstream.worker.is_draining() {
+            return;
+        }
+        if !poll_fn(|context| wire.poll_over(context)).await {
+            return;
+        }
+    }
+}
+
+/// `None`: there is none; the client has left.
+async fn next_head(downstream: &Downstream, wire: &Wire) -> Result<Option<RequestHead>, Unread> {
+    poll_fn(|context| {
+        let head = wire.poll_head(&downstream.listener.limits, &downstream.worker.stock, context);
+        if downstream.stage.get() == Stage::Idle && !wire.is_empty() {
+            downstream.enter(Stage::Head);
+        }
+        head
+    })
+    .await
+}
+
+fn with_body(wire: &Rc<Wire>, mut head: RequestHead) -> (Request<DownstreamBody>, Asker) {
+    let body = wire.body(&mut head).map_or(DownstreamBody::Empty, DownstreamBody::Own);
+    (head.request.map(|()| body), head.asker)
+}
+
+/// `None`: the client did not wait for it.
+async fn answer_to(
+    downstream: &Rc<Downstream>,
+    wire: &Wire,
+    request: Request<DownstreamBody>,
+) -> Option<Response<ResponseBody>> {
+    let mut answer = pin!(request::handle(Rc::clone(downstream), request));
+    poll_fn(|context| {
+        let answer = answer.as_mut().poll(context).map(Some);
+        while let Some(hint) = downstream.hints.next() {
+            wire.say_ahead(&hint);
+        }
+        if answer.is_ready() {
+            return answer;
+        }
+        if wire.poll_ahead(context).is_err() {
+            return Poll::Ready(None);
+        }
+        wire.poll_left(context).map(|()| None)
+    })
+    .await
+}
+
+/// False: the connection ends behind it.
+fn begin(
+    downstream: &Downstream,
+    wire: &Wire,
+    answering: &mut Answering<ResponseBody>,
+    response: Response<ResponseBody>,
+    asker: &Asker,
+) -> bool {
+    let Worker { stock, date, .. } = &*downstream.worker;
+    answering.begin(wire, response, asker, stock, date.now().as_bytes())
+}
+
+/// False: it did not get through.
+async fn send(downstream: &Downstream, wire: &Wire, answering: &mut Answering<ResponseBody>) -> bool {
+    let mut exit = Exit { downstream, wire };
+    poll_fn(|context| match answering.poll(&mut exit, context) {
+        Poll::Ready(sent) => Poll::Ready(sent.is_ok()),
+        Poll::Pending => wire.poll_left(context).map(|()| false),
+    })
+    .await
+}
+
+/// It never became a request of ours.
+async fn refuse(
+    downstream: &Downstream,
+    wire: &Wire,
+    answering: &mut Answering<ResponseBody>,
+    fault: Unread,
+) {
+    downstream.worker.refuse_unread(downstream.peer.ip(), fault.status().as_u16(), Refused::BadRequest);
+    let response = answer(fault.status(), &fault.to_string());
+    begin(downstream, wire, answering, response, &Asker::unknown());
+    send(downstream, wire, answering).await;
+}
+
+/// The way out to the client, which is watched: one that does not take what we send blocks it.
+struct Exit<'a> {
+    downstream: &'a Downstream,
+    wire: &'a Wire,
+}
+
+impl Exit<'_> {
+    fn watched<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let is_blocked = self.downstream.stage.get() == Stage::Blocked;
+        match &written {
+            Poll::Pending if !is_blocked => self.downstream.enter(Stage::Blocked),
+            Poll::Ready(_) if is_blocked => self.downstream.enter(Stage::Busy),
+            _ => {}
+        }
+        written
+    }
+}
+
+impl Outlet for Exit<'_> {
+    fn poll_write(&mut self, slices: &[IoSlice<'_>], context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.watched(self.wire.poll_write(slices, context))
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.watched(self.wire.poll_flush(context))
+    }
+
+    fn is_plain(&self) -> bool {
+        self.wire.is_plain()
+    }
+
+    fn poll_drain(
+        &mut self,
+        pipe: &mut Pipe,
+        most: usize,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.watched(self.wire.poll_drain(pipe, most, context))
+    }
+}
+
+/// Between two requests that are far apart nothing is held but the socket and what is known of the client: most
+/// connections rest.
+fn go_to_rest(downstream: &Downstream, socket: TcpStream, open: Open) {
+    let span = downstream.begin_rest();
+    // An error closes it, which an idle connection must expect.
+    let Ok(socket) = socket.into_std() else { return };
+    let _ = downstream.worker.lobby.rest(Guest {
+        socket,
+        listener: Rc::clone(&downstream.listener),
+        addresses: downstream.addresses(),
+        requests: downstream.requests.get(),
+        until: clock::now() + span,
+        open,
+    });
+}
+
+/// The same in the task of the connection. False: nothing came in time.
+async fn rest(downstream: &Downstream, stream: &Stream) -> bool {
     let mut draining = false;
     downstream.begin_rest();
     poll_fn(|context| {
@@ -118,22 +276,9 @@ async fn rest(downstream: &Downstream, io: &Socket) -> bool {
             return Poll::Ready(false);
         }
         // An error is told by the read that follows.
-        io.socket().poll_read_ready(context).map(|_| true)
+        stream.socket().poll_read_ready(context).map(|_| true)
     })
     .await
-}
-
-/// What hyper checks by itself: 431 for a head beyond either limit.
-fn builder(limits: &RequestLimits) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .max_header_size(limits.header_bytes_max)
-        .max_buf_size(BUFFER_BYTES_MAX.max(limits.header_bytes_max));
-    if limits.headers_max != RequestLimits::default().headers_max {
-        // The default is hyper's own, for which it needs no allocation.
-        builder.max_headers(limits.headers_max);
-    }
-    builder
 }
 
 /// Ends the socket so that the client can tell a whole answer from a cut one.

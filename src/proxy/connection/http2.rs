@@ -5,20 +5,25 @@
 //! what they cannot see is counted here: requests that are taken back as fast as they come (CVE-2023-44487).
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 
 use super::super::deadline::Deadline;
+use super::super::downstream_body::DownstreamBody;
+use super::super::stream::Stream;
 use super::super::worker::{BUFFER_BYTES_MAX, HEADER_LIST_BYTES_MAX};
 use super::request;
-use super::{Downstream, Socket, Stage};
+use super::socket::Socket;
+use super::{Downstream, Stage};
 use crate::metrics::shard::Refused;
 
 const STREAMS_MAX: u32 = 100;
@@ -34,17 +39,19 @@ const TAKEN_BACK_MIN: u32 = 500;
 /// To take leave of an idle client.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-pub(super) async fn serve(downstream: Rc<Downstream>, io: Box<Socket>) {
+/// `first` was read from it before.
+pub(super) async fn serve(downstream: Rc<Downstream>, stream: Stream, first: BytesMut) {
+    let io = Box::new(Socket::new(stream, first.freeze(), Rc::clone(&downstream)));
     let worker = Rc::clone(&downstream.worker);
     let haste = Rc::new(Haste::default());
     let (journey, counted) = (Rc::clone(&downstream), Rc::clone(&haste));
     let service = service_fn(move |request| {
         let unanswered = Unanswered::new(&counted);
-        let answer = request::handle(Rc::clone(&journey), request);
+        let answer = request::handle(Rc::clone(&journey), request.map(DownstreamBody::Shared));
         async move {
             let answer = answer.await;
             unanswered.answered();
-            answer
+            Ok::<_, Infallible>(answer)
         }
     });
     let mut connection = http2::Builder::new(Streams(Rc::clone(&downstream)))

@@ -1,24 +1,25 @@
-//! One downstream connection: the socket, hyper's state machine, and the deadlines around both.
+//! One downstream connection: the socket, who speaks on it, and the deadlines around both.
 //!
 //! [`greeting`] finds out what is spoken; [`http1`] and [`http2`] serve it. At any time the connection is in one
-//! [`Stage`], and each stage but `Busy` has a deadline: nobody holds a connection by being slow. hyper's own head
-//! timeout is not used: it costs a timer a request, and cannot tell an idle connection from a slow head.
+//! [`Stage`], and each stage but `Busy` has a deadline: nobody holds a connection by being slow.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::task::Context;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::uri::Scheme;
 use http::{HeaderValue, Version};
 use tokio::net::TcpStream;
 
+use super::accept::Open;
 use super::deadline::Deadline;
 use super::early::Hints;
 use super::proxy_protocol::Addresses;
 use super::request;
-use super::splice::Pipe;
+use super::stream::Stream;
 use super::tls::Session;
 use super::tunnel::Tunnel;
 use super::worker::Worker;
@@ -28,11 +29,11 @@ mod greeting;
 mod http1;
 mod http2;
 mod introduction;
+pub(super) mod lobby;
 mod socket;
 
 use greeting::{Greeted, Protocol, greet};
 use introduction::introduce;
-use socket::Socket;
 
 /// To a client whose head did not come in time.
 const REQUEST_TIMEOUT: &[u8] =
@@ -81,10 +82,6 @@ pub(super) struct Downstream {
     /// The same, until it is polled again.
     upstream_wait: Cell<Duration>,
     tunnel: RefCell<Option<Tunnel>>,
-    /// While a large answer goes through it.
-    pipe_down: RefCell<Option<Box<Pipe>>>,
-    /// What a large upload is waiting for goes here.
-    pipe_up: RefCell<Option<Box<Pipe>>>,
     /// An answer of unknown length to an HTTP/1.0 client ends where the connection ends.
     ends_by_close: Cell<bool>,
     /// The answer broke off where only a reset can tell the client so.
@@ -158,25 +155,19 @@ impl Downstream {
         self.stage.get() == Stage::Idle && has_served && self.listener.keep_alive_timeout > REST_AFTER
     }
 
-    /// From here on the rest of the time that a connection may be idle.
-    fn begin_rest(&self) {
+    /// From here on the rest of the time that a connection may be idle, which is returned.
+    fn begin_rest(&self) -> Duration {
         self.rested.set(self.requests.get());
         self.worker.rested.notify_one();
-        self.watch.borrow_mut().restart(self.listener.keep_alive_timeout.saturating_sub(REST_AFTER));
+        let span = self.listener.keep_alive_timeout.saturating_sub(REST_AFTER);
+        self.watch.borrow_mut().restart(span);
+        span
     }
 
-    /// Somebody else may have the pipe: all that went into it is through.
-    fn spare_pipe(&self) {
-        let mut pipe = self.pipe_down.borrow_mut();
-        if let Some(pipe) = pipe.take_if(|pipe| pipe.is_empty() && self.serving.get() == 0) {
-            self.worker.pipes.put_back(pipe);
-        }
-    }
-
-    /// `None`: nothing can go to or from this client uncopied, or not now.
-    fn new_pipe(&self) -> Option<Box<Pipe>> {
-        let is_plain = self.protocol == Protocol::Http1 && self.session.is_none();
-        if is_plain { self.worker.pipes.take(self.worker.reserve) } else { None }
+    /// As many requests before it rested.
+    fn has_brought(&self, requests: u64) {
+        self.requests.set(requests);
+        self.rested.set(requests);
     }
 
     fn timed_out(&self, context: &Context<'_>) -> bool {
@@ -198,29 +189,6 @@ impl Busy {
         self.0.protocol == Protocol::Http2
     }
 
-    /// What a large answer may go through, uncopied. `None`: not to this client, or not now.
-    pub(super) fn pipe_down(&self) -> Option<RefMut<'_, Box<Pipe>>> {
-        let mut pipe = self.0.pipe_down.borrow_mut();
-        if pipe.is_none() {
-            *pipe = self.0.new_pipe();
-        }
-        RefMut::filter_map(pipe, Option::as_mut).ok()
-    }
-
-    /// What a large upload may go through. `None`: not from this client, or not now.
-    pub(super) fn new_pipe(&self) -> Option<Box<Pipe>> {
-        self.0.new_pipe()
-    }
-
-    /// The next read may go here.
-    pub(super) fn lend(&self, pipe: Box<Pipe>) {
-        *self.0.pipe_up.borrow_mut() = Some(pipe);
-    }
-
-    pub(super) fn take_back(&self) -> Option<Box<Pipe>> {
-        self.0.pipe_up.take()
-    }
-
     /// The response body waits for the upstream.
     pub(super) fn await_upstream(&self, span: Duration) {
         self.0.await_upstream(span);
@@ -239,7 +207,6 @@ impl Drop for Busy {
         let left = self.0.serving.get() - 1;
         self.0.serving.set(left);
         if left == 0 {
-            self.0.spare_pipe();
             self.0.enter(Stage::Idle);
         }
     }
@@ -255,16 +222,16 @@ pub(super) struct Arrival {
 
 /// Serves one connection to its end. A task is as large as its largest state for as long as it lives, so what each
 /// stretch of this life needs stands in a box of its own, and between requests little is left.
-pub(super) async fn serve(arrival: Box<Arrival>) {
-    let Some((downstream, io)) = Box::pin(begin(arrival)).await else { return };
+pub(super) async fn serve(arrival: Box<Arrival>, open: Open) {
+    let Some((downstream, stream, first)) = Box::pin(begin(arrival)).await else { return };
     match downstream.protocol {
-        Protocol::Http1 => http1::serve(downstream, io).await,
-        Protocol::Http2 => Box::pin(http2::serve(downstream, io)).await,
+        Protocol::Http1 => http1::serve(downstream, stream, first, open).await,
+        Protocol::Http2 => Box::pin(http2::serve(downstream, stream, first)).await,
     }
 }
 
-/// Up to the first byte of the first request. `None`: it does not come so far.
-async fn begin(arrival: Box<Arrival>) -> Option<(Rc<Downstream>, Box<Socket>)> {
+/// Up to the first bytes of the first request. `None`: it does not come so far.
+async fn begin(arrival: Box<Arrival>) -> Option<(Rc<Downstream>, Stream, BytesMut)> {
     let Arrival { worker, listener, mut socket, peer } = *arrival;
     // Without it a small answer can wait for an acknowledgement. A socket that refuses is already broken.
     socket.set_nodelay(true).ok()?;
@@ -272,8 +239,7 @@ async fn begin(arrival: Box<Arrival>) -> Option<(Rc<Downstream>, Box<Socket>)> {
     let greeted = greet(&worker, &listener, socket, addresses.source).await?;
     let Greeted { stream, protocol, first, session } = greeted;
     let downstream = open(worker, listener, addresses, (protocol, session));
-    let io = Socket::new(stream, first, Rc::clone(&downstream));
-    Some((downstream, Box::new(io)))
+    Some((downstream, stream, first))
 }
 
 /// For the benches: one in cleartext on which nothing has come yet.
@@ -312,8 +278,6 @@ fn open(
         stream_idle: Cell::new(stream_idle),
         upstream_wait: Cell::new(Duration::ZERO),
         tunnel: RefCell::new(None),
-        pipe_down: RefCell::new(None),
-        pipe_up: RefCell::new(None),
         ends_by_close: Cell::new(false),
         reset: Cell::new(false),
         broken_off: Cell::new(false),

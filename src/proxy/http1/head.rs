@@ -1,24 +1,21 @@
-//! The head of an answer: read by httparse, and weighed for how its body is framed (RFC 9112, 6.3).
+//! What requests and answers have in common: where a head ends, its fields, and what they say of the body behind it.
 
-use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
-use hyper::ext::ReasonPhrase;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use smallvec::SmallVec;
 
 use super::super::headers::{has_token, is_plain_number};
 use super::Error;
 use super::chunked::Chunked;
+use super::stock::Stock;
 
-/// Fields in a head, or in trailers.
-const FIELDS_MAX: usize = 100;
+/// Fields in the head of an answer, or in trailers; in the head of a request, if nobody wants another number.
+pub(super) const FIELDS_MAX: usize = 100;
 
-pub(super) struct Head {
-    pub(super) response: Response<()>,
-    pub(super) framing: Framing,
-    /// The connection is meant to outlive the answer.
-    pub(super) keep_alive: bool,
-}
+/// Room for those that are put in on the way, so that the map need not grow.
+const FIELDS_ADDED: usize = 5;
 
 /// Where a body ends.
 pub(super) enum Framing {
@@ -29,56 +26,26 @@ pub(super) enum Framing {
     Connection,
 }
 
-type Field<'a> = httparse::Header<'a>;
-
-/// `bytes` are a head, its last empty line included. It answers a request of this method.
-pub(super) fn parse(bytes: &Bytes, method: &Method) -> Result<Head, Error> {
-    let mut slots = [const { MaybeUninit::<Field<'_>>::uninit() }; FIELDS_MAX];
-    let mut found = httparse::Response::new(&mut []);
-    let parsed =
-        httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut found, bytes, &mut slots);
-    let length = parsed.map_err(Error::Head)?;
-    let (httparse::Status::Complete(length), Some(code), Some(reason)) = (length, found.code, found.reason)
-    else {
-        return Err(Error::Malformed("its head is cut short"));
-    };
-    if length != bytes.len() {
-        return Err(Error::Malformed("its head ends twice"));
-    }
-    let status = StatusCode::from_u16(code).map_err(|_| Error::Malformed("the status is none"))?;
-    let version = if found.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
-    let mut response = Response::new(());
-    let mut told = Told::default();
-    let mut headers = fields(bytes, found.headers, |name, value| told.hear(name, value))?;
-    if told.chunked {
-        // Chunked overrides a length (RFC 9112, 6.3). Kept, the length would cut the body where it says.
-        headers.remove(header::CONTENT_LENGTH);
-    }
-    *response.headers_mut() = headers;
-    *response.status_mut() = status;
-    *response.version_mut() = version;
-    if Some(reason) != status.canonical_reason()
-        && let Ok(reason) = ReasonPhrase::try_from(reason.as_bytes())
-    {
-        response.extensions_mut().insert(reason);
-    }
-    let keep_alive = if version == Version::HTTP_11 { !told.close } else { told.keep_alive && !told.close };
-    let framing = if status.is_informational() {
-        Framing::Length(0)
-    } else {
-        let has_no_body = *method == Method::HEAD || matches!(status.as_u16(), 204 | 304);
-        let framing = told.framing(version)?;
-        if has_no_body { Framing::Length(0) } else { framing }
-    };
-    Ok(Head { response, keep_alive: keep_alive && !matches!(framing, Framing::Connection), framing })
+/// How a message that goes out says where its body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sizing {
+    /// So many bytes are to come.
+    Length(u64),
+    Chunked,
+    /// It does not: whatever comes before the connection ends is of the body.
+    Connection,
 }
+
+pub(super) type Field<'a> = httparse::Header<'a>;
 
 /// `bytes` are fields, the empty line behind them included.
 pub(super) fn parse_trailers(bytes: &Bytes) -> Result<HeaderMap, Error> {
     let mut slots = [httparse::EMPTY_HEADER; FIELDS_MAX];
     match httparse::parse_headers(bytes, &mut slots).map_err(Error::Head)? {
         httparse::Status::Complete((length, found)) if length == bytes.len() => {
-            fields(bytes, found, |_, _| true)
+            let mut places = Places::default();
+            places.find(found, bytes);
+            fields(bytes, &places, &Stock::default(), |_, _| true)
         }
         _ => Err(Error::Malformed("its trailers are cut short")),
     }
@@ -94,17 +61,51 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
     })
 }
 
+/// Where a part of a head is in it.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    begin: usize,
+    length: usize,
+}
+
+impl Place {
+    /// `part` is one of `whole`.
+    pub(super) fn of(part: &[u8], whole: &[u8]) -> Self {
+        let begin = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
+        Self { begin, length: part.len() }
+    }
+
+    pub(super) fn range(self) -> Range<usize> {
+        self.begin..self.begin + self.length
+    }
+}
+
+/// Of names and values.
+#[derive(Default)]
+pub(super) struct Places(SmallVec<[(Place, Place); FIELDS_MAX]>);
+
+impl Places {
+    /// Into what stands where it is needed: it is large.
+    pub(super) fn find(&mut self, found: &[Field<'_>], whole: &[u8]) {
+        for field in found {
+            self.0.push((Place::of(field.name.as_bytes(), whole), Place::of(field.value, whole)));
+        }
+    }
+}
+
 /// The values stay where they are, in `bytes`.
-fn fields(
+pub(super) fn fields(
     bytes: &Bytes,
-    found: &[Field<'_>],
+    places: &Places,
+    stock: &Stock,
     mut goes_on: impl FnMut(&HeaderName, &HeaderValue) -> bool,
 ) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::with_capacity(found.len());
-    for field in found {
-        let name = HeaderName::from_bytes(field.name.as_bytes());
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value));
-        let (Ok(name), Ok(value)) = (name, value) else {
+    let mut headers = stock.headers();
+    headers.reserve(places.0.len() + FIELDS_ADDED);
+    for (name, value) in &places.0 {
+        let name = stock.name(&bytes[name.range()]);
+        let value = HeaderValue::from_maybe_shared(bytes.slice(value.range()));
+        let (Some(name), Ok(value)) = (name, value) else {
             return Err(Error::Malformed("a field of its head is none"));
         };
         if goes_on(&name, &value) {
@@ -116,11 +117,16 @@ fn fields(
 
 /// What the fields say of framing and connection.
 #[derive(Default)]
-struct Told {
-    length: Option<u64>,
-    odd_length: bool,
-    chunked: bool,
-    foreign_coding: bool,
+pub(super) struct Told {
+    pub(super) length: Option<u64>,
+    pub(super) says_length: bool,
+    /// A length that is no plain number, or differs from another.
+    pub(super) odd_length: bool,
+    /// The same length more than once.
+    pub(super) repeated_length: bool,
+    pub(super) chunked: bool,
+    /// A transfer coding beside chunked, or chunked twice.
+    pub(super) foreign_coding: bool,
     close: bool,
     keep_alive: bool,
 }
@@ -128,11 +134,13 @@ struct Told {
 impl Told {
     /// Whether the field goes on from here. What says no more than how this message is framed and whether this
     /// connection stays does not.
-    fn hear(&mut self, name: &HeaderName, value: &HeaderValue) -> bool {
+    pub(super) fn hear(&mut self, name: &HeaderName, value: &HeaderValue) -> bool {
         match *name {
             header::CONTENT_LENGTH => {
                 let length = plain_number(value);
-                self.odd_length |= self.length.is_some() || length.is_none();
+                self.odd_length |= length.is_none() || (self.says_length && length != self.length);
+                self.repeated_length |= self.says_length;
+                self.says_length = true;
                 self.length = length;
                 true
             }
@@ -156,22 +164,28 @@ impl Told {
         }
     }
 
-    fn framing(&self, version: Version) -> Result<Framing, Error> {
-        if self.foreign_coding {
-            return Err(Error::ForeignCoding);
-        }
-        // HTTP/1.0 knows no codings.
-        if self.odd_length || (self.chunked && version == Version::HTTP_10) {
-            return Err(Error::OddLength);
-        }
-        Ok(match (self.chunked, self.length) {
-            (true, _) => Framing::Chunked(Chunked::default()),
-            (false, Some(length)) => Framing::Length(length),
-            (false, None) => Framing::Connection,
-        })
+    /// The connection is meant to outlive the message.
+    pub(super) fn keeps_alive(&self, is_http_11: bool) -> bool {
+        !self.close && (is_http_11 || self.keep_alive)
     }
 }
 
+/// What is larger than any body is taken for none.
 fn plain_number(value: &HeaderValue) -> Option<u64> {
-    if is_plain_number(value) { value.to_str().ok()?.parse().ok() } else { None }
+    let number = if is_plain_number(value) { value.to_str().ok()?.parse().ok() } else { None };
+    number.filter(|number| *number <= i64::MAX as u64)
+}
+
+pub(super) fn write_field(into: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    let name = name.as_str().as_bytes();
+    // Once, not four times.
+    into.reserve(name.len() + value.len() + 4);
+    into.extend_from_slice(name);
+    into.extend_from_slice(b": ");
+    into.extend_from_slice(value);
+    into.extend_from_slice(b"\r\n");
+}
+
+pub(super) fn write_length(into: &mut Vec<u8>, length: u64) {
+    write_field(into, &header::CONTENT_LENGTH, itoa::Buffer::new().format(length).as_bytes());
 }

@@ -1,17 +1,21 @@
-//! What an upstream has sent and nobody has taken yet. One buffer: heads and pieces of bodies are given away as parts of
+//! What the other side has sent and nobody has taken yet. One buffer: heads and pieces of bodies are given away as parts of
 //! it, uncopied, and it is used again when they are gone.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::Method;
 use http_body::{Frame, SizeHint};
 
 use super::Error;
-use super::head::{self, Framing, Head};
+use super::answer_head::{self, Head};
+use super::head::{self, Framing};
+use super::request_head::{self, RequestHead, Unread};
+use super::stock::Stock;
+use crate::config::RequestLimits;
 
 /// A read asks for so much at first. One that is filled lets the next ask for twice as much.
 const READ_BYTES_MIN: usize = 8 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
-/// A head that is longer is an error.
+/// The head of an answer that is longer is an error.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 const VERSION: &[u8] = b"HTTP/1.";
@@ -20,6 +24,8 @@ pub(super) struct Inbox {
     buffer: BytesMut,
     /// Of a head that is not all here: no empty line ends before.
     searched: usize,
+    /// Of a head that is not all here: as much of it as was there when somebody tried to read it.
+    looked_at: usize,
     read_bytes: usize,
     framing: Framing,
     /// The body has ended with the connection.
@@ -31,6 +37,7 @@ impl Default for Inbox {
         Self {
             buffer: BytesMut::new(),
             searched: 0,
+            looked_at: 0,
             read_bytes: READ_BYTES_MIN,
             framing: Framing::Length(0),
             closed: false,
@@ -39,12 +46,22 @@ impl Default for Inbox {
 }
 
 impl Inbox {
+    /// What was read before.
+    pub(super) fn holding(buffer: BytesMut) -> Self {
+        Self { buffer, ..Self::default() }
+    }
+
     /// Where the next read goes.
     pub(super) fn room(&mut self) -> &mut BytesMut {
         if self.buffer.capacity() - self.buffer.len() < self.read_bytes / 2 {
             self.buffer.reserve(self.read_bytes);
         }
         &mut self.buffer
+    }
+
+    /// The same, for bytes that nobody waits for: what is left of the buffer will do.
+    pub(super) fn spare_room(&mut self) -> &mut BytesMut {
+        if self.buffer.capacity() > self.buffer.len() { &mut self.buffer } else { self.room() }
     }
 
     /// So many bytes have come where there was room for so many.
@@ -57,22 +74,68 @@ impl Inbox {
     }
 
     /// The head of an answer to a request of this method, once all of it is here.
-    pub(super) fn take_head(&mut self, method: &Method) -> Result<Option<Head>, Error> {
+    pub(super) fn take_answer(&mut self, method: &Method, stock: &Stock) -> Result<Option<Head>, Error> {
         let begin = self.buffer.len().min(VERSION.len());
         if self.buffer[..begin] != VERSION[..begin] {
             return Err(Error::Malformed("it does not speak HTTP/1"));
         }
-        let end = head::end(&self.buffer, self.searched);
-        if end.unwrap_or(self.buffer.len()) > HEAD_BYTES_MAX {
+        if !self.is_worth_a_look() {
+            return Ok(None);
+        }
+        let here = self.buffer.len();
+        let head = answer_head::take(&mut self.buffer, method, stock)?;
+        let length = if head.is_some() { here - self.buffer.len() } else { here };
+        if length > HEAD_BYTES_MAX {
             return Err(Error::Malformed("its head is too long"));
         }
-        let Some(end) = end else {
-            // A newline among the last two may yet begin the end.
-            self.searched = self.buffer.len().saturating_sub(2);
-            return Ok(None);
-        };
-        self.searched = 0;
-        head::parse(&self.buffer.split_to(end).freeze(), method).map(Some)
+        if head.is_some() {
+            (self.searched, self.looked_at) = (0, 0);
+        }
+        Ok(head)
+    }
+
+    /// The head of the next request, once all of it is here.
+    pub(super) fn take_request(
+        &mut self,
+        limits: &RequestLimits,
+        stock: &Stock,
+    ) -> Result<Option<RequestHead>, Unread> {
+        // Left by a client that sent one line more than it said (RFC 9112, 2.2).
+        while self.looked_at == 0
+            && let Some(line) = empty_line(&self.buffer)
+        {
+            self.buffer.advance(line);
+        }
+        if !self.is_worth_a_look() {
+            return if self.buffer.len() > limits.header_bytes_max {
+                Err(Unread::TooLarge)
+            } else {
+                Ok(None)
+            };
+        }
+        let head = request_head::take(&mut self.buffer, limits, stock)?;
+        if head.is_some() {
+            (self.searched, self.looked_at) = (0, 0);
+        }
+        Ok(head)
+    }
+
+    /// Whether a head that was not all here when it was looked at last may be so now, or shows that it is none: where an
+    /// empty line has come, or twice as much as there was. Else who sends it a byte at a time would have us read it as
+    /// often.
+    fn is_worth_a_look(&mut self) -> bool {
+        let here = self.buffer.len();
+        if here == 0 {
+            return false;
+        }
+        let is_longer = here > 2 * self.looked_at;
+        let is_worth_it = is_longer || head::end(&self.buffer, self.searched).is_some();
+        // A newline among the last two may yet begin the end.
+        self.searched = here.saturating_sub(2);
+        if is_worth_it {
+            self.looked_at = here;
+        }
+        is_worth_it
     }
 
     /// The body that follows the head.
@@ -151,5 +214,14 @@ impl Inbox {
 
     pub(super) fn into_rest(self) -> Bytes {
         self.buffer.freeze()
+    }
+}
+
+/// The length of the one that this begins with.
+fn empty_line(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [b'\n', ..] => Some(1),
+        [b'\r', b'\n', ..] => Some(2),
+        _ => None,
     }
 }

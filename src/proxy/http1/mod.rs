@@ -1,47 +1,43 @@
-//! HTTP/1.1 towards an upstream: a request is written, its answer read, on a connection that is theirs alone.
+//! HTTP/1.1, both sides of it: requests are read and written, answers are written and read.
 //!
-//! hyper's client is made for programs that ask: a request goes through a channel to the task of its connection, and the
-//! answer comes back through another. Here whoever waits has the connection in hand, and all of that is in the way.
-//! Heads are read by httparse, as hyper does. Ours are where a message ends, and what becomes of the connection then:
+//! hyper's client and server are made for programs that ask and answer: a message goes through a channel to the task of
+//! its connection, and a body comes back through another. Here whoever waits has the connection in hand, and all of that
+//! is in the way. Heads are read by httparse, as hyper does. Ours are where a message ends, and what becomes of the
+//! connection then:
 //!
-//! - [`outbox`]: the request on its way out, head and body.
+//! - [`client`]: a connection to an upstream. [`server`]: one from a client.
 //! - [`inbox`]: the bytes that came, and the body that is in them; [`chunked`] where it comes in chunks.
-//! - [`head`]: what the head of an answer says, and how its body is framed.
+//! - [`outbox`]: a message on its way out, head and body.
+//! - [`request_head`], [`answer_head`]: how a head is read and written; [`head`] what is the same in both.
 //!
-//! What can be read in two ways is an error and never a guess (RFC 9112, 6.3): an upstream that is misread answers one
-//! client with what is meant for another. Nobody reads ahead of who takes the bytes, but for one buffer.
+//! What can be read in two ways is an error and never a guess (RFC 9112, 6.3): who misreads where a message ends takes what
+//! is meant for one client for another's. Nobody reads ahead of who takes the bytes, but for one buffer.
 
-use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body::{Frame, SizeHint};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
-use tokio::task::unconstrained;
 
-use super::early::{ANSWERS_AHEAD_MAX, Ahead};
-use super::splice::{Pipe, WORTHWHILE_BYTES};
-use super::stream::Stream;
-use super::upload::RequestBody;
-
+mod answer_head;
 mod chunked;
+mod client;
 mod head;
 mod inbox;
 mod outbox;
+mod request_head;
+mod server;
+mod stock;
 #[cfg(test)]
 mod tests;
 pub(super) mod whole;
 
-use inbox::Inbox;
-use outbox::Outbox;
+pub(super) use answer_head::Asker;
+pub(super) use client::Client;
+pub(super) use outbox::{Outlet, Source};
+pub(super) use request_head::{RequestHead, Unread};
+pub(super) use server::{Answering, RequestBytes, Wire};
+pub(super) use stock::Stock;
 
-/// Why an exchange came to nothing. The upstream is "it".
+/// Why an exchange came to nothing. The other side is "it", and an answer, or the body of a request, is what it sends.
 #[derive(Debug, Error)]
 pub(super) enum Error {
     #[error("it closed the connection")]
@@ -60,203 +56,4 @@ pub(super) enum Error {
     ForeignCoding,
     #[error("it sends one informational answer after another")]
     Flood,
-}
-
-/// A connection, and what is under way on it.
-pub(super) struct Client {
-    io: Io,
-    outbox: Outbox,
-    inbox: Inbox,
-    /// Of the request under way.
-    method: Method,
-    /// Informational answers to it.
-    ahead: u32,
-    /// The upstream keeps the connection open behind its answer.
-    keep_alive: bool,
-}
-
-enum Io {
-    Whole(Stream),
-    /// Somebody else writes the rest of the request.
-    Parted(Rc<Parted>),
-    Gone,
-}
-
-struct Parted {
-    stream: RefCell<Stream>,
-    /// The request broke off, and with it the connection.
-    broken: Cell<bool>,
-}
-
-impl Client {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self {
-            io: Io::Whole(stream),
-            outbox: Outbox::default(),
-            inbox: Inbox::default(),
-            method: Method::GET,
-            ahead: 0,
-            keep_alive: true,
-        }
-    }
-
-    /// Takes the body of the request and leaves its head. Nothing is written before somebody polls.
-    pub(super) fn begin(&mut self, request: &mut Request<RequestBody>) {
-        let body = std::mem::replace(request.body_mut(), RequestBody::Empty);
-        self.outbox.begin(request, body);
-        self.method.clone_from(request.method());
-        self.ahead = 0;
-    }
-
-    /// The body of the request, if the upstream cannot have seen anything of either.
-    pub(super) fn take_unsent(&mut self) -> Option<RequestBody> {
-        self.outbox.take_unsent()
-    }
-
-    /// Writes the request and waits for the head of the answer, which may come before the request is through.
-    pub(super) fn poll_head(
-        &mut self,
-        ahead: &Ahead<'_>,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Response<()>, Error>> {
-        loop {
-            self.write(context)?;
-            let Some(head) = self.inbox.take_head(&self.method)? else {
-                match ready!(self.read(context)) {
-                    Ok(0) => return Poll::Ready(Err(self.outbox.failure().unwrap_or(Error::Closed))),
-                    Ok(_) => continue,
-                    Err(error) => return Poll::Ready(Err(self.outbox.failure().unwrap_or(error))),
-                }
-            };
-            let status = head.response.status();
-            if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
-                self.keep_alive = head.keep_alive;
-                self.inbox.expect(head.framing);
-                return Poll::Ready(Ok(head.response));
-            }
-            self.ahead += 1;
-            if self.ahead > ANSWERS_AHEAD_MAX {
-                return Poll::Ready(Err(Error::Flood));
-            }
-            // A 100 lets the body go: there may be more to write.
-            ahead.tell(status, head.response.headers());
-        }
-    }
-
-    /// The next piece of the answer's body, or its trailers.
-    pub(super) fn poll_frame(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        // The last bytes of the request may still be here. What goes wrong with them does not spoil the answer.
-        let _ = self.write(context);
-        loop {
-            if let Some(frame) = self.inbox.take_frame()? {
-                return Poll::Ready(Some(Ok(frame)));
-            }
-            if self.inbox.has_ended() {
-                return Poll::Ready(None);
-            }
-            if ready!(self.read(context))? == 0 && !self.inbox.ends_with_connection() {
-                return Poll::Ready(Some(Err(Error::Closed)));
-            }
-        }
-    }
-
-    /// What comes next is worth a pipe.
-    pub(super) fn may_splice(&self) -> bool {
-        self.inbox.unread() >= WORTHWHILE_BYTES && matches!(self.io, Io::Whole(Stream::Plain(_)))
-    }
-
-    /// The next stretch of the answer's body, into an empty pipe.
-    pub(super) fn poll_splice(
-        &mut self,
-        pipe: &mut Pipe,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<usize, Error>> {
-        let _ = self.write(context);
-        let Io::Whole(Stream::Plain(socket)) = &self.io else { return Poll::Ready(Err(Error::Closed)) };
-        let moved = ready!(pipe.poll_fill(socket, self.inbox.unread(), context)).map_err(Error::Broken)?;
-        self.inbox.passed_by(moved);
-        Poll::Ready(if moved > 0 { Ok(moved) } else { Err(Error::Closed) })
-    }
-
-    /// The last piece of the answer has been taken.
-    pub(super) fn has_ended(&self) -> bool {
-        self.inbox.has_ended()
-    }
-
-    pub(super) fn size_hint(&self) -> SizeHint {
-        self.inbox.size_hint()
-    }
-
-    /// The answer is here and the request is not through. What writes the rest, so that a client that reads nothing until it
-    /// has sent everything is not stuck: each side goes on at its own pace. `None`: there is nothing to write.
-    pub(super) fn part(&mut self) -> Option<impl Future<Output = ()> + use<>> {
-        let mut rest = self.outbox.take_rest()?;
-        let Io::Whole(stream) = std::mem::replace(&mut self.io, Io::Gone) else { return None };
-        let parted = Rc::new(Parted { stream: RefCell::new(stream), broken: Cell::new(false) });
-        self.io = Io::Parted(Rc::clone(&parted));
-        Some(async move {
-            let written = poll_fn(|context| rest.poll(&mut parted.stream.borrow_mut(), context)).await;
-            if written.is_err() {
-                // Who waits for more of the answer hears of it by the end of the connection.
-                parted.broken.set(true);
-                parted.stream.borrow().cut();
-            }
-        })
-    }
-
-    /// Ready for another request: this one is over on both sides, and the upstream stays.
-    pub(super) fn may_go_on(&self) -> bool {
-        let whole = matches!(self.io, Io::Whole(_));
-        whole && self.keep_alive && self.outbox.is_through() && self.inbox.is_over()
-    }
-
-    /// Gives back what only a busy connection needs.
-    pub(super) fn rest(&mut self) {
-        self.outbox.rest();
-        self.inbox.rest();
-    }
-
-    /// Between two requests: nothing has come, neither a byte nor the end. Leaves no waker: whoever takes the connection
-    /// polls it at once.
-    pub(super) fn is_quiet(&mut self) -> bool {
-        // Whatever the task has left of its turn: a dead one that nobody may read from would pass for a good one.
-        let Io::Whole(stream) = &mut self.io else { return false };
-        let mut byte = [0];
-        let look = poll_fn(|context| {
-            Poll::Ready(Pin::new(&mut *stream).poll_read(context, &mut ReadBuf::new(&mut byte)).is_pending())
-        });
-        pin!(unconstrained(look)).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(true)
-    }
-
-    /// The bare stream, and what was read from it behind the head of the answer.
-    pub(super) fn into_parts(self) -> Option<(Stream, Bytes)> {
-        let Io::Whole(stream) = self.io else { return None };
-        Some((stream, self.inbox.into_rest()))
-    }
-
-    fn write(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
-        let Io::Whole(stream) = &mut self.io else { return Ok(()) };
-        match self.outbox.poll(stream, context) {
-            Poll::Ready(Err(error)) => Err(Error::Upload(error)),
-            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
-        }
-    }
-
-    /// 0: it is the end.
-    fn read(&mut self, context: &mut Context<'_>) -> Poll<Result<usize, Error>> {
-        let buffer = self.inbox.room();
-        let before = buffer.capacity() - buffer.len();
-        let read = match &mut self.io {
-            Io::Whole(stream) => pin!(stream.read_buf(buffer)).poll(context),
-            Io::Parted(parted) if parted.broken.get() => return Poll::Ready(Err(Error::Closed)),
-            Io::Parted(parted) => pin!(parted.stream.borrow_mut().read_buf(buffer)).poll(context),
-            Io::Gone => return Poll::Ready(Err(Error::Closed)),
-        };
-        let read = ready!(read).map_err(Error::Broken)?;
-        self.inbox.came(read, before);
-        Poll::Ready(Ok(read))
-    }
 }

@@ -1,20 +1,20 @@
-//! A request on its way to the upstream. A piece of its body is asked for when the one before is written, so an upstream
-//! that reads slowly slows the client, and nothing piles up here.
+//! A message on its way out. A piece of its body is asked for when the one before is written, so who reads slowly slows
+//! down the source, and nothing piles up here.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
 use super::super::headers::has_token;
-use super::super::splice::is_stand_in;
+use super::super::splice::{Pipe, is_stand_in};
 use super::super::stream::Stream;
-use super::super::upload::RequestBody;
 use super::Error;
+use super::head::{Sizing, write_field};
 
 /// A head that was larger leaves no buffer behind.
 const KEPT_BYTES_MAX: usize = 2 * 1024;
@@ -22,27 +22,74 @@ const KEPT_BYTES_MAX: usize = 2 * 1024;
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 const LAST_CHUNK_BEHIND_DATA: &[u8] = b"\r\n0\r\n\r\n";
 
-pub(super) struct Outbox {
+/// A body that goes out.
+pub(in crate::proxy) trait Source:
+    Body<Data = Bytes, Error = io::Error> + Default + Unpin
+{
+    /// The next piece may be one that [stands in](super::super::splice) for what is in the [pipe](Self::pipe).
+    fn let_pass(&mut self);
+
+    fn pipe(&mut self) -> Option<&mut Pipe>;
+}
+
+/// Where it goes.
+pub(in crate::proxy) trait Outlet {
+    fn poll_write(&mut self, slices: &[IoSlice<'_>], context: &mut Context<'_>) -> Poll<io::Result<usize>>;
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// It takes what is in a pipe.
+    fn is_plain(&self) -> bool;
+
+    /// At most so much of it.
+    fn poll_drain(
+        &mut self,
+        pipe: &mut Pipe,
+        most: usize,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>>;
+}
+
+impl Outlet for Stream {
+    fn poll_write(&mut self, slices: &[IoSlice<'_>], context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match slices {
+            [slice] => Pin::new(self).poll_write(context, slice),
+            slices => Pin::new(self).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_flush(Pin::new(self), context)
+    }
+
+    fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
+    fn poll_drain(
+        &mut self,
+        pipe: &mut Pipe,
+        most: usize,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        pipe.poll_drain(self.socket(), most, context)
+    }
+}
+
+pub(super) struct Outbox<B> {
     /// The head; or what stands before a piece. Bytes up to `written` are gone.
     front: Vec<u8>,
     written: usize,
     piece: Bytes,
     /// Behind the piece.
     back: &'static [u8],
-    body: RequestBody,
+    body: B,
     sizing: Sizing,
     /// Trailers that the head has announced. Others are left out (RFC 9110, 6.5.1).
     announced: Vec<HeaderValue>,
     stage: Stage,
     /// Neither a byte has been written nor a piece taken.
     untouched: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Sizing {
-    /// So many bytes are to come.
-    Length(u64),
-    Chunked,
 }
 
 enum Stage {
@@ -55,14 +102,14 @@ enum Stage {
     Failed(Option<io::Error>),
 }
 
-impl Default for Outbox {
+impl<B: Source> Default for Outbox<B> {
     fn default() -> Self {
         Self {
             front: Vec::new(),
             written: 0,
             piece: Bytes::new(),
             back: b"",
-            body: RequestBody::Empty,
+            body: B::default(),
             sizing: Sizing::Length(0),
             announced: Vec::new(),
             stage: Stage::Through,
@@ -71,24 +118,30 @@ impl Default for Outbox {
     }
 }
 
-impl Outbox {
-    pub(super) fn begin(&mut self, request: &Request<RequestBody>, body: RequestBody) {
-        let is_empty = body.is_end_stream();
-        self.sizing = if is_empty { Sizing::Length(0) } else { Sizing::of(request.headers(), &body) };
-        self.stage = if is_empty { Stage::Last } else { Stage::Body };
+impl<B: Source> Outbox<B> {
+    /// Where the head is to be written. `announced` are the trailers that may go out. Without a sizing the body is held and
+    /// not sent.
+    pub(super) fn begin<'a>(
+        &mut self,
+        body: B,
+        sizing: Option<Sizing>,
+        announced: impl Iterator<Item = &'a HeaderValue>,
+    ) -> &mut Vec<u8> {
+        self.stage = if sizing.is_some() { Stage::Body } else { Stage::Last };
         self.untouched = true;
         self.announced.clear();
-        if !is_empty {
-            self.announced.extend(request.headers().get_all(header::TRAILER).iter().cloned());
+        if sizing == Some(Sizing::Chunked) {
+            self.announced.extend(announced.cloned());
         }
+        self.sizing = sizing.unwrap_or(Sizing::Length(0));
         self.body = body;
         self.front.clear();
         self.written = 0;
-        write_head(&mut self.front, request, self.sizing);
+        &mut self.front
     }
 
-    pub(super) fn take_unsent(&mut self) -> Option<RequestBody> {
-        self.untouched.then(|| std::mem::replace(&mut self.body, RequestBody::Empty))
+    pub(super) fn take_unsent(&mut self) -> Option<B> {
+        self.untouched.then(|| std::mem::take(&mut self.body))
     }
 
     /// What is left to write, if that waits for the client.
@@ -97,7 +150,7 @@ impl Outbox {
             Stage::Body => Some(std::mem::take(self)),
             Stage::Failed(_) => {
                 // Nobody takes it any more.
-                self.body = RequestBody::Empty;
+                self.body = B::default();
                 None
             }
             Stage::Last | Stage::Through => None,
@@ -115,20 +168,24 @@ impl Outbox {
     }
 
     pub(super) fn rest(&mut self) {
-        self.body = RequestBody::Empty;
+        self.body = B::default();
         if self.front.capacity() > KEPT_BYTES_MAX {
             self.front = Vec::new();
         }
     }
 
-    /// Ready when all is written, or the upstream takes no more. An error is one of the body: the client's doing.
-    pub(super) fn poll(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Ready when all is written, or the other side takes no more. An error is one of the body: its source's doing.
+    pub(super) fn poll(
+        &mut self,
+        outlet: &mut impl Outlet,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         let mut starved = false;
         loop {
             if matches!(self.stage, Stage::Body) && self.piece.is_empty() && self.back.is_empty() && !starved
             {
                 // With the head, if it is here already: that saves a write.
-                let taken = self.take(stream, context);
+                let taken = self.take(outlet, context);
                 if let Poll::Ready(Err(error)) = taken {
                     self.stage = Stage::Failed(None);
                     return Poll::Ready(Err(error));
@@ -137,16 +194,17 @@ impl Outbox {
             }
             let written = match self.stage {
                 Stage::Through | Stage::Failed(_) => return Poll::Ready(Ok(())),
-                Stage::Body | Stage::Last if self.has_bytes() => ready!(self.write(stream, context)),
+                Stage::Body | Stage::Last if self.has_bytes() => ready!(self.write(outlet, context)),
                 Stage::Body if starved => {
                     // Inside TLS a record may wait to be written.
-                    let _ = Pin::new(stream).poll_flush(context);
+                    let _ = outlet.poll_flush(context);
                     return Poll::Pending;
                 }
                 Stage::Body => Ok(()),
                 Stage::Last => {
-                    let flushed = ready!(Pin::new(&mut *stream).poll_flush(context));
+                    let flushed = ready!(outlet.poll_flush(context));
                     self.stage = Stage::Through;
+                    self.body = B::default();
                     flushed
                 }
             };
@@ -160,17 +218,16 @@ impl Outbox {
         self.written < self.front.len() || !self.piece.is_empty() || !self.back.is_empty()
     }
 
-    fn write(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if is_stand_in(&self.piece) {
-            return self.drain(stream, context);
-        }
+    fn write(&mut self, outlet: &mut impl Outlet, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let front = &self.front[self.written..];
-        let written = if self.piece.is_empty() && self.back.is_empty() {
-            Pin::new(stream).poll_write(context, front)
-        } else {
-            let slices = [IoSlice::new(front), IoSlice::new(&self.piece), IoSlice::new(self.back)];
-            Pin::new(stream).poll_write_vectored(context, &slices)
-        };
+        let is_in_pipe = is_stand_in(&self.piece);
+        if is_in_pipe && front.is_empty() {
+            return self.drain(outlet, context);
+        }
+        let slices = [IoSlice::new(front), IoSlice::new(&self.piece), IoSlice::new(self.back)];
+        let is_alone = is_in_pipe || (self.piece.is_empty() && self.back.is_empty());
+        let used = if is_alone { &slices[..1] } else { &slices };
+        let written = outlet.poll_write(used, context);
         let written = ready!(written)?;
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -184,19 +241,19 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
-    /// The piece is in the pipe of the body. It is never the first one, so nothing is left to go before it.
-    fn drain(&mut self, stream: &Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (Some(pipe), Stream::Plain(socket)) = (self.body.pipe(), stream) else {
+    /// The piece is in the pipe of the body.
+    fn drain(&mut self, outlet: &mut impl Outlet, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(pipe) = self.body.pipe() else {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         };
-        let drained = ready!(pipe.poll_drain(socket, self.piece.len(), context))?;
+        let drained = ready!(outlet.poll_drain(pipe, self.piece.len(), context))?;
         self.piece.advance(drained);
         Poll::Ready(if drained > 0 { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) })
     }
 
     /// The next piece of the body, made ready to be written.
-    fn take(&mut self, stream: &Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let (Stream::Plain(_), Sizing::Length(_)) = (stream, self.sizing) {
+    fn take(&mut self, outlet: &impl Outlet, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if outlet.is_plain() && matches!(self.sizing, Sizing::Length(_)) {
             self.body.let_pass();
         }
         let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()? else {
@@ -234,6 +291,8 @@ impl Outbox {
                     self.stage = Stage::Last;
                 }
             }
+            Sizing::Connection if ended => self.stage = Stage::Last,
+            Sizing::Connection => {}
         }
         self.piece = data;
         Ok(())
@@ -242,7 +301,7 @@ impl Outbox {
     fn end(&mut self, trailers: Option<&HeaderMap>) -> io::Result<()> {
         self.stage = Stage::Last;
         match (self.sizing, trailers) {
-            (Sizing::Length(0), _) => {}
+            (Sizing::Length(0) | Sizing::Connection, _) => {}
             (Sizing::Length(_), _) => return Err(wrong_length()),
             (Sizing::Chunked, None) => self.back = LAST_CHUNK,
             (Sizing::Chunked, Some(trailers)) => {
@@ -250,56 +309,13 @@ impl Outbox {
                 let is_announced =
                     |name: &HeaderName| self.announced.iter().any(|names| has_token(names, name.as_str()));
                 for (name, value) in trailers.iter().filter(|(name, _)| is_announced(name)) {
-                    write_field(&mut self.front, name, value);
+                    write_field(&mut self.front, name, value.as_bytes());
                 }
                 self.front.extend_from_slice(b"\r\n");
             }
         }
         Ok(())
     }
-}
-
-impl Sizing {
-    /// As the fields of the request say; where they say nothing, as the body does.
-    fn of(headers: &HeaderMap, body: &RequestBody) -> Self {
-        if headers.contains_key(header::TRANSFER_ENCODING) {
-            return Self::Chunked;
-        }
-        let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-        let length = length.and_then(|length| length.parse().ok());
-        length.or_else(|| body.size_hint().exact()).map_or(Self::Chunked, Self::Length)
-    }
-}
-
-fn write_head(into: &mut Vec<u8>, request: &Request<RequestBody>, sizing: Sizing) {
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    into.extend_from_slice(request.method().as_str().as_bytes());
-    into.push(b' ');
-    into.extend_from_slice(target.as_bytes());
-    into.extend_from_slice(b" HTTP/1.1\r\n");
-    let mut says_length = false;
-    for (name, value) in request.headers() {
-        match *name {
-            // How the body is framed is settled, and said once.
-            header::TRANSFER_ENCODING => {}
-            header::CONTENT_LENGTH => says_length = true,
-            _ => write_field(into, name, value),
-        }
-    }
-    match sizing {
-        Sizing::Chunked => into.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-        // A request without a body need not say so, but may.
-        Sizing::Length(0) if !says_length => {}
-        Sizing::Length(length) => write_field(into, &header::CONTENT_LENGTH, &HeaderValue::from(length)),
-    }
-    into.extend_from_slice(b"\r\n");
-}
-
-fn write_field(into: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
-    into.extend_from_slice(name.as_str().as_bytes());
-    into.extend_from_slice(b": ");
-    into.extend_from_slice(value.as_bytes());
-    into.extend_from_slice(b"\r\n");
 }
 
 fn write_hex(into: &mut Vec<u8>, number: usize) {

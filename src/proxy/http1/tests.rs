@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1 as peer;
 use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt;
 
+mod requests;
+
 use super::Error;
 use super::whole::{Whole, read};
 
-fn whole(bytes: &str) -> Result<Whole, Error> {
+fn whole(bytes: &str) -> Result<Whole<Response<()>>, Error> {
     read(&[bytes.as_bytes()], &Method::GET)
 }
 
@@ -216,17 +218,22 @@ fn read_by_hyper(bytes: &[u8]) -> Option<(http::response::Parts, Bytes, Option<h
     })
 }
 
+fn cut<'a>(bytes: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
+    cuts.sort_unstable();
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    for cut in cuts.into_iter().chain([bytes.len()]) {
+        pieces.push(&bytes[from..cut]);
+        from = cut;
+    }
+    pieces
+}
+
 proptest! {
     #[test]
     fn no_cut_changes_an_answer(bytes in answers(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
-        cuts.sort_unstable();
-        let mut pieces = Vec::new();
-        let mut from = 0;
-        for cut in cuts.into_iter().chain([bytes.len()]) {
-            pieces.push(&bytes[from..cut]);
-            from = cut;
-        }
+        let pieces = cut(&bytes, &cuts);
         let at_once = read(&[&bytes], &Method::GET).map_err(|error| error.to_string());
         let in_pieces = read(&pieces, &Method::GET).map_err(|error| error.to_string());
         prop_assert_eq!(format!("{at_once:?}"), format!("{in_pieces:?}"));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::wire::Wire;
 use super::{get, wait};
 
-const CLIENTS: usize = 4;
+pub(crate) const CLIENTS: usize = 4;
 const PACE: Duration = Duration::from_millis(3);
 
 /// How many answers of each status came.

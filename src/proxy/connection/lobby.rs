@@ -1,0 +1,162 @@
+//! Where connections rest: a client's connection between two requests that are far apart is a socket, and what is known of
+//! the client. It has no task and no place among what the runtime watches, which would cost four times as much; the
+//! kernel tells of all of them together when one has something to say, and then it is served as before.
+//!
+//! Inside TLS a connection rests in its task: what the session knows is larger than both.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use slab::Slab;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::task::spawn_local;
+
+use super::super::accept::Open;
+use super::super::clock;
+use super::super::proxy_protocol::Addresses;
+use super::super::stream::Stream;
+use super::super::worker::{DRAIN_IDLE, Worker};
+use super::{Protocol, http1};
+use crate::config::Listener;
+
+/// How often it is looked whose time is up.
+const TICK: Duration = Duration::from_millis(250);
+/// Called at once. Between two such lots others have their turn.
+const LOT: usize = 128;
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// Those of a worker.
+pub(in crate::proxy) struct Lobby {
+    /// `None`: the system gives no descriptor for it.
+    epoll: Option<OwnedFd>,
+    guests: RefCell<Slab<Guest>>,
+    /// There is somebody in it.
+    occupied: Notify,
+    /// Somebody looks after it.
+    is_open: Cell<bool>,
+}
+
+/// A connection at rest.
+pub(super) struct Guest {
+    pub(super) socket: std::net::TcpStream,
+    pub(super) listener: Rc<Listener>,
+    pub(super) addresses: Addresses,
+    /// That it has brought so far.
+    pub(super) requests: u64,
+    /// Then it has rested for long enough.
+    pub(super) until: Instant,
+    pub(super) open: Open,
+}
+
+impl Default for Lobby {
+    fn default() -> Self {
+        let epoll = epoll::create(CreateFlags::CLOEXEC).ok();
+        Self { epoll, guests: RefCell::default(), occupied: Notify::new(), is_open: Cell::new(false) }
+    }
+}
+
+impl Lobby {
+    /// Until the client says something, or its time is up. An error closes it: the kernel cannot watch it.
+    pub(super) fn rest(&self, guest: Guest) -> io::Result<()> {
+        let epoll = self.epoll.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let mut guests = self.guests.borrow_mut();
+        let place = guests.vacant_entry();
+        let data = EventData::new_u64(place.key() as u64);
+        epoll::add(epoll, &guest.socket, data, EventFlags::IN | EventFlags::RDHUP)?;
+        place.insert(guest);
+        self.occupied.notify_one();
+        Ok(())
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.get()
+    }
+
+    /// Those who have something to say, or have left; at most a lot. None where the kernel was interrupted.
+    fn called(&self, epoll: &OwnedFd) -> Vec<Guest> {
+        let mut events: Vec<Event> = Vec::with_capacity(LOT);
+        let _ = epoll::wait(epoll, rustix::buffer::spare_capacity(&mut events), Some(&AT_ONCE));
+        let mut guests = self.guests.borrow_mut();
+        let called =
+            events.iter().filter_map(|event| guests.try_remove(usize::try_from(event.data.u64()).ok()?));
+        let called = called.inspect(|guest| {
+            // The runtime watches it from now on. One that could not be forgotten here is so when it closes.
+            let _ = epoll::delete(epoll, &guest.socket);
+        });
+        called.collect()
+    }
+
+    /// Those whose time is up at `now`, which closes them.
+    fn dismiss(&self, now: Instant) {
+        let mut guests = self.guests.borrow_mut();
+        guests.retain(|_, guest| guest.until > now);
+        if guests.is_empty() {
+            *guests = Slab::new();
+        }
+    }
+
+    /// In a drain: each may have one more request on its way.
+    fn hurry(&self, until: Instant) {
+        for (_, guest) in self.guests.borrow_mut().iter_mut() {
+            guest.until = guest.until.min(until);
+        }
+    }
+}
+
+/// Runs as long as the worker does.
+pub(in crate::proxy) async fn run(worker: Rc<Worker>) -> io::Result<()> {
+    let lobby = &worker.lobby;
+    let epoll = lobby.epoll.as_ref().ok_or(io::ErrorKind::Unsupported)?.try_clone()?;
+    #[expect(
+        deprecated,
+        reason = "what follows it is unsafe code; a descriptor that is owned meets what that asks for"
+    )]
+    let calls = AsyncFd::with_interest(epoll, Interest::READABLE)?;
+    lobby.is_open.set(true);
+    let mut is_hurried = false;
+    loop {
+        if lobby.guests.borrow().is_empty() {
+            lobby.occupied.notified().await;
+        }
+        let look = tokio::time::sleep(TICK);
+        tokio::pin!(look);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut look => break,
+                ready = calls.readable() => {
+                    let called = lobby.called(calls.get_ref());
+                    if called.len() < LOT {
+                        ready?.clear_ready();
+                    }
+                    for guest in called {
+                        serve_again(&worker, guest);
+                    }
+                }
+            }
+        }
+        let now = clock::now();
+        if worker.is_draining() && !std::mem::replace(&mut is_hurried, true) {
+            lobby.hurry(now + DRAIN_IDLE);
+        }
+        lobby.dismiss(if worker.is_cut() { now + Duration::from_secs(u32::MAX.into()) } else { now });
+    }
+}
+
+fn serve_again(worker: &Rc<Worker>, guest: Guest) {
+    let Guest { socket, listener, addresses, requests, open, .. } = guest;
+    // It is closed if the runtime cannot watch it.
+    let Ok(socket) = TcpStream::from_std(socket) else { return };
+    let downstream = super::open(Rc::clone(worker), listener, addresses, (Protocol::Http1, None));
+    downstream.has_brought(requests);
+    spawn_local(http1::serve(downstream, Stream::Plain(socket), BytesMut::new(), open));
+}

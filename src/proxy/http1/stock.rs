@@ -1,0 +1,137 @@
+//! What a worker has at hand for the fields that it reads: names that were read lately, and maps that were used.
+//!
+//! The same few names come with every message, in the same letters, and to know one again costs a fifth of reading it.
+
+use std::cell::RefCell;
+
+use http::{HeaderMap, HeaderName};
+
+/// A power of two.
+const PLACES: usize = 256;
+/// What is longer is rare.
+const NAME_BYTES_MAX: usize = 31;
+
+/// More maps are freed.
+const MAPS_MAX: usize = 64;
+/// A map with room for more is freed.
+const FIELDS_MAX: usize = 96;
+
+pub(in crate::proxy) struct Stock {
+    /// Each name has one place that it may be in, which the next that belongs there takes from it.
+    names: RefCell<Box<[Option<Known>]>>,
+    /// Empty ones.
+    maps: RefCell<Vec<HeaderMap>>,
+}
+
+struct Known {
+    length: usize,
+    letters: [u8; NAME_BYTES_MAX],
+    name: HeaderName,
+}
+
+impl Default for Stock {
+    fn default() -> Self {
+        let names = (0..PLACES).map(|_| None).collect();
+        Self { names: RefCell::new(names), maps: RefCell::default() }
+    }
+}
+
+impl Stock {
+    /// `None`: it is no name of a field.
+    pub(super) fn name(&self, letters: &[u8]) -> Option<HeaderName> {
+        let mut places = self.names.borrow_mut();
+        let place = &mut places[place_of(letters)];
+        if let Some(known) = place
+            && known.letters[..known.length] == *letters
+        {
+            return Some(known.name.clone());
+        }
+        let name = HeaderName::from_bytes(letters).ok()?;
+        if letters.len() <= NAME_BYTES_MAX {
+            let mut known = Known { length: letters.len(), letters: [0; _], name: name.clone() };
+            known.letters[..letters.len()].copy_from_slice(letters);
+            *place = Some(known);
+        }
+        Some(name)
+    }
+
+    /// An empty map.
+    pub(super) fn headers(&self) -> HeaderMap {
+        self.maps.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// The fields of a message that is through.
+    pub(in crate::proxy) fn keep(&self, mut headers: HeaderMap) {
+        let mut maps = self.maps.borrow_mut();
+        if maps.len() < MAPS_MAX && headers.capacity() <= FIELDS_MAX {
+            headers.clear();
+            maps.push(headers);
+        }
+    }
+}
+
+/// By length, and three of the letters.
+fn place_of(letters: &[u8]) -> usize {
+    let letter = |index: usize| usize::from(letters.get(index).copied().unwrap_or(0));
+    let last = letters.len().saturating_sub(1);
+    let mixed = letters.len() + letter(0) + 3 * letter(last / 2) + 49 * letter(last);
+    mixed % PLACES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_same_however_often_it_is_read() {
+        let stock = Stock::default();
+        let long = "x".repeat(100);
+        let many: Vec<String> = (0..1_000).map(|number| format!("X-{number}")).collect();
+        let all = many.iter().map(String::as_str).chain(["Host", "host", "HOST", "a", &long]);
+        let all: Vec<&str> = all.collect();
+        for letters in all.iter().chain(&all) {
+            let name = stock.name(letters.as_bytes()).unwrap();
+            assert_eq!(name.as_str(), letters.to_ascii_lowercase());
+            assert_eq!(stock.name(letters.as_bytes()), Some(name));
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_none_each_time() {
+        let stock = Stock::default();
+        for letters in ["", " ", "a b", "a:", "\u{e4}"] {
+            assert_eq!((stock.name(letters.as_bytes()), stock.name(letters.as_bytes())), (None, None));
+        }
+    }
+
+    #[test]
+    fn usual_names_have_a_place_of_their_own() {
+        let usual = [
+            "host",
+            "user-agent",
+            "accept",
+            "accept-encoding",
+            "accept-language",
+            "cookie",
+            "connection",
+            "content-type",
+            "content-length",
+            "cache-control",
+            "date",
+            "server",
+            "etag",
+            "last-modified",
+            "set-cookie",
+            "vary",
+            "referer",
+            "origin",
+            "authorization",
+            "x-request-id",
+            "transfer-encoding",
+            "location",
+        ];
+        let places: std::collections::BTreeSet<_> =
+            usual.iter().map(|name| place_of(name.as_bytes())).collect();
+        assert_eq!(places.len(), usual.len());
+    }
+}
