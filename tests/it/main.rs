@@ -85,6 +85,8 @@ mod otlp;
 #[cfg(test)]
 mod outside;
 #[cfg(test)]
+mod persistence;
+#[cfg(test)]
 mod pooling;
 #[cfg(test)]
 mod recall;
