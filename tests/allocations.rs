@@ -25,7 +25,7 @@ const BATCHES: usize = 100;
 /// A few milliseconds: most batches lie between two ticks of the control thread.
 const BATCH: usize = 50;
 /// Of our allocator; the kernel's share of a socket is not in it.
-const BYTES_AT_REST_MAX: usize = 320;
+const BYTES_AT_REST_MAX: usize = 384;
 const RESTING: usize = 512;
 /// A request between two looks: some ten seconds of them, where a connection rests after a second without any.
 const LOOKS_MAX: u32 = 40_000;

@@ -5,6 +5,7 @@
 //! Inside TLS a connection rests in its task: what the session knows is larger than both.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -38,11 +39,18 @@ const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 pub(in crate::proxy) struct Lobby {
     /// `None`: the system gives no descriptor for it.
     epoll: Option<OwnedFd>,
-    guests: RefCell<Slab<Guest>>,
+    guests: RefCell<Guests>,
     /// There is somebody in it.
     occupied: Notify,
     /// Somebody looks after it.
     is_open: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Guests {
+    all: Slab<Guest>,
+    /// When the time of each is up, and its key: only those whose time is up are looked at, however many rest.
+    due: BTreeSet<(Instant, usize)>,
 }
 
 /// A connection at rest.
@@ -69,10 +77,10 @@ impl Lobby {
     pub(super) fn rest(&self, guest: Guest) -> io::Result<()> {
         let epoll = self.epoll.as_ref().ok_or(io::ErrorKind::Unsupported)?;
         let mut guests = self.guests.borrow_mut();
-        let place = guests.vacant_entry();
-        let data = EventData::new_u64(place.key() as u64);
-        epoll::add(epoll, &guest.socket, data, EventFlags::IN | EventFlags::RDHUP)?;
-        place.insert(guest);
+        let key = guests.all.vacant_key();
+        epoll::add(epoll, &guest.socket, EventData::new_u64(key as u64), EventFlags::IN | EventFlags::RDHUP)?;
+        guests.due.insert((guest.until, key));
+        guests.all.insert(guest);
         self.occupied.notify_one();
         Ok(())
     }
@@ -86,8 +94,7 @@ impl Lobby {
         let mut events: Vec<Event> = Vec::with_capacity(LOT);
         let _ = epoll::wait(epoll, rustix::buffer::spare_capacity(&mut events), Some(&AT_ONCE));
         let mut guests = self.guests.borrow_mut();
-        let called =
-            events.iter().filter_map(|event| guests.try_remove(usize::try_from(event.data.u64()).ok()?));
+        let called = events.iter().filter_map(|event| guests.remove(usize::try_from(event.data.u64()).ok()?));
         let called = called.inspect(|guest| {
             // The runtime watches it from now on. One that could not be forgotten here is so when it closes.
             let _ = epoll::delete(epoll, &guest.socket);
@@ -98,17 +105,32 @@ impl Lobby {
     /// Those whose time is up at `now`, which closes them.
     fn dismiss(&self, now: Instant) {
         let mut guests = self.guests.borrow_mut();
-        guests.retain(|_, guest| guest.until > now);
-        if guests.is_empty() {
-            *guests = Slab::new();
+        while let Some((until, key)) = guests.due.first().copied()
+            && until <= now
+        {
+            guests.due.pop_first();
+            guests.all.try_remove(key);
+        }
+        if guests.all.is_empty() {
+            *guests = Guests::default();
         }
     }
 
     /// In a drain: each may have one more request on its way.
     fn hurry(&self, until: Instant) {
-        for (_, guest) in self.guests.borrow_mut().iter_mut() {
+        let Guests { all, due } = &mut *self.guests.borrow_mut();
+        for (_, guest) in all.iter_mut() {
             guest.until = guest.until.min(until);
         }
+        *due = all.iter().map(|(key, guest)| (guest.until, key)).collect();
+    }
+}
+
+impl Guests {
+    fn remove(&mut self, key: usize) -> Option<Guest> {
+        let guest = self.all.try_remove(key)?;
+        self.due.remove(&(guest.until, key));
+        Some(guest)
     }
 }
 
@@ -124,7 +146,7 @@ pub(in crate::proxy) async fn run(worker: Rc<Worker>) -> io::Result<()> {
     lobby.is_open.set(true);
     let mut is_hurried = false;
     loop {
-        if lobby.guests.borrow().is_empty() {
+        if lobby.guests.borrow().all.is_empty() {
             lobby.occupied.notified().await;
         }
         let look = tokio::time::sleep(TICK);
