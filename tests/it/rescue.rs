@@ -210,6 +210,20 @@ fn a_client_that_leaves_in_the_middle_of_a_rescue_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_client_that_leaves_a_request_whose_body_is_kept_is_noticed() {
+    let (stable, canary) = (Server::named("stable"), Manual::start());
+    let andon =
+        andon(stable.address, canary.address, r#"rescue = { methods = ["POST"], body_max = "1KiB" }"#);
+    let mut client = andon.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
+    let mut peer = canary.accept();
+    peer.request();
+    drop(client);
+    assert!(matches!(peer.rest().1, End::Closed | End::Reset));
+    check_counts(&andon, "downstream_gone", "499", 0.0, 0.0);
+}
+
+#[test]
 fn an_outage_of_both_is_not_made_much_worse() {
     const REQUESTS: usize = 400;
     let fails = || Server::start(|_| reply(500, "no"));

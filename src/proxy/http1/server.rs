@@ -102,7 +102,8 @@ impl Wire {
 
     /// Ready when the client has left. It may send the next request meanwhile; one buffer of that is read.
     pub(in crate::proxy) fn poll_left(&self, context: &mut Context<'_>) -> Poll<()> {
-        if self.is_lent.get() {
+        // Who keeps a body to send it again has all of it, and asks for nothing more.
+        if self.is_lent.get() && !self.inbox.borrow().has_ended() {
             self.owner.set(Some(context.waker().clone()));
             return Poll::Pending;
         }
