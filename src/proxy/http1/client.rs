@@ -176,10 +176,15 @@ impl Client {
         whole && self.keep_alive && self.outbox.is_through() && self.inbox.is_over()
     }
 
-    /// Gives back what only a busy connection needs.
+    /// Between two requests, which may follow one another at once.
     pub(in crate::proxy) fn rest(&mut self) {
         self.outbox.rest();
         self.inbox.rest();
+    }
+
+    /// The next one will not come so soon.
+    pub(in crate::proxy) fn give_back(&mut self) {
+        self.inbox.give_back();
     }
 
     /// Between two requests: nothing has come, neither a byte nor the end. Leaves no waker: whoever takes the connection

@@ -207,7 +207,14 @@ impl Inbox {
         self.has_ended() && self.buffer.is_empty() && !self.closed
     }
 
+    /// Between two messages. A buffer that has grown is given back.
     pub(super) fn rest(&mut self) {
+        if self.read_bytes > READ_BYTES_MIN {
+            self.give_back();
+        }
+    }
+
+    pub(super) fn give_back(&mut self) {
         self.buffer = BytesMut::new();
         self.read_bytes = READ_BYTES_MIN;
     }

@@ -173,10 +173,14 @@ impl Pools {
         }
     }
 
-    /// Closes what was idle too long or was closed from the other side, and forgets endpoints without any.
+    /// Closes what was idle too long or was closed from the other side, and forgets endpoints without any. The others give
+    /// their buffers back.
     pub(super) fn sweep(&self, now: Instant) {
         self.endpoints.borrow_mut().retain(|_, pool| {
-            pool.idle.retain_mut(|connection| connection.is_usable(now));
+            pool.idle.retain_mut(|connection| {
+                connection.client.give_back();
+                connection.is_usable(now)
+            });
             pool.shared.retain(|connection| !connection.is_closed() && !connection.is_idle_since_long(now));
             pool.in_flight > 0 || !pool.idle.is_empty() || !pool.shared.is_empty()
         });
