@@ -69,8 +69,11 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// `part` is one of `whole`.
+    /// `part` is one of `whole`; or it is empty, and lies anywhere.
     pub(super) fn of(part: &[u8], whole: &[u8]) -> Self {
+        if part.is_empty() {
+            return Self { begin: 0, length: 0 };
+        }
         let begin = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
         Self { begin, length: part.len() }
     }

@@ -47,6 +47,9 @@ fn an_answer_ends_where_its_head_says() {
         true,
     );
     check("HTTP/1.1 200 OK\nContent-Length: 2\n\nok", "ok", true);
+    for reason in ["", " ", " \u{e9}", " Fine"] {
+        check(&format!("HTTP/1.1 200{reason}\r\nContent-Length: 2\r\nX:\r\nY: \r\n\r\nok"), "ok", true);
+    }
 }
 
 #[test]
@@ -138,6 +141,8 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
     let start = prop::sample::select(vec![
         "HTTP/1.1 200 OK\r\n",
         "HTTP/1.1 200 \r\n",
+        "HTTP/1.1 200\r\n",
+        "HTTP/1.1 200 \u{e9}\r\n",
         "HTTP/1.1 404 Nowhere to be found\r\n",
         "HTTP/1.0 200 OK\r\n",
         "HTTP/1.1 204 No Content\r\n",
@@ -157,6 +162,8 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
         "Transfer-Encoding: identity\r\n",
         "Connection: close\r\n",
         "Connection: keep-alive\r\n",
+        "X-Empty:\r\n",
+        "X-Empty: \t \r\n",
         "X-Long: a b\tc\u{e9}\r\n",
         "x-long: again\r\n",
         ": none\r\n",

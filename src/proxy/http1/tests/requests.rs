@@ -88,6 +88,8 @@ fn requests() -> impl Strategy<Value = Vec<u8>> {
         "Connection: close\r\n",
         "Connection: keep-alive\r\n",
         "Expect: 100-continue\r\n",
+        "X-Empty:\r\n",
+        "X-Empty: \t \r\n",
         "X-Long: a b\tc\u{e9}\r\n",
         "x-long: again\n",
         ": none\r\n",
