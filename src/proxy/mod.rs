@@ -1,7 +1,8 @@
 //! The data plane: one thread a worker; shared are the live snapshot, certificates, and a few atomic counts of limits.
 //!
 //! Reading order: [`request`] is the journey of a request from head to outcome, top to bottom. [`worker`] is the
-//! thread around it, [`connection`] one downstream connection, [`pool`], [`connect`] and [`http1`] the upstream side.
+//! thread around it, [`connection`] one downstream connection, [`pool`] and [`connect`] the upstream side,
+//! [`http1`] how messages of HTTP/1 are read and written on both; HTTP/2 is hyper's.
 //! `rescue` says what follows when an attempt fails.
 //! It knows routing and counting; it does not know that canaries are judged.
 

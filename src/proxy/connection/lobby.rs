@@ -4,10 +4,10 @@
 //!
 //! Inside TLS a connection rests in its task: what the session knows is larger than both.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -36,14 +36,15 @@ const LOT: usize = 128;
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Those of a worker.
+#[derive(Default)]
 pub(in crate::proxy) struct Lobby {
-    /// `None`: the system gives no descriptor for it.
-    epoll: Option<OwnedFd>,
+    /// Made for the first guest.
+    epoll: OnceCell<OwnedFd>,
     guests: RefCell<Guests>,
     /// There is somebody in it.
     occupied: Notify,
-    /// Somebody looks after it.
-    is_open: Cell<bool>,
+    /// The runtime cannot watch it.
+    is_closed: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -65,17 +66,17 @@ pub(super) struct Guest {
     pub(super) open: Open,
 }
 
-impl Default for Lobby {
-    fn default() -> Self {
-        let epoll = epoll::create(CreateFlags::CLOEXEC).ok();
-        Self { epoll, guests: RefCell::default(), occupied: Notify::new(), is_open: Cell::new(false) }
-    }
-}
-
 impl Lobby {
-    /// Until the client says something, or its time is up. An error closes it: the kernel cannot watch it.
+    /// Until the client says something, or its time is up. An error closes it: the kernel cannot watch it, or is short of
+    /// descriptors, which a connection at rest gives back first.
     pub(super) fn rest(&self, guest: Guest) -> io::Result<()> {
-        let epoll = self.epoll.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let epoll = match self.epoll.get() {
+            Some(epoll) => epoll,
+            None => {
+                let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+                self.epoll.get_or_init(|| epoll)
+            }
+        };
         let mut guests = self.guests.borrow_mut();
         let key = guests.all.vacant_key();
         epoll::add(epoll, &guest.socket, EventData::new_u64(key as u64), EventFlags::IN | EventFlags::RDHUP)?;
@@ -86,11 +87,12 @@ impl Lobby {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.is_open.get()
+        !self.is_closed.get()
     }
 
     /// Those who have something to say, or have left; at most a lot. None where the kernel was interrupted.
-    fn called(&self, epoll: &OwnedFd) -> Vec<Guest> {
+    fn called(&self) -> Vec<Guest> {
+        let Some(epoll) = self.epoll.get() else { return Vec::new() };
         let mut events: Vec<Event> = Vec::with_capacity(LOT);
         let _ = epoll::wait(epoll, rustix::buffer::spare_capacity(&mut events), Some(&AT_ONCE));
         let mut guests = self.guests.borrow_mut();
@@ -134,16 +136,32 @@ impl Guests {
     }
 }
 
+/// The descriptor that the runtime watches for all of them.
+struct Calls(Rc<Worker>);
+
+impl AsRawFd for Calls {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.lobby.epoll.get().map_or(-1, AsRawFd::as_raw_fd)
+    }
+}
+
 /// Runs as long as the worker does.
-pub(in crate::proxy) async fn run(worker: Rc<Worker>) -> io::Result<()> {
+pub(in crate::proxy) async fn run(worker: Rc<Worker>) {
+    worker.lobby.occupied.notified().await;
+    if let Err(error) = look_after(&worker).await {
+        tracing::error!(%error, "connections rest in their tasks: what watches them together cannot be watched");
+        worker.lobby.is_closed.set(true);
+        *worker.lobby.guests.borrow_mut() = Guests::default();
+    }
+}
+
+async fn look_after(worker: &Rc<Worker>) -> io::Result<()> {
     let lobby = &worker.lobby;
-    let epoll = lobby.epoll.as_ref().ok_or(io::ErrorKind::Unsupported)?.try_clone()?;
     #[expect(
         deprecated,
-        reason = "what follows it is unsafe code; a descriptor that is owned meets what that asks for"
+        reason = "what follows it is unsafe code; the worker owns the descriptor as long as this runs"
     )]
-    let calls = AsyncFd::with_interest(epoll, Interest::READABLE)?;
-    lobby.is_open.set(true);
+    let calls = AsyncFd::with_interest(Calls(Rc::clone(worker)), Interest::READABLE)?;
     let mut is_hurried = false;
     loop {
         if lobby.guests.borrow().all.is_empty() {
@@ -156,12 +174,12 @@ pub(in crate::proxy) async fn run(worker: Rc<Worker>) -> io::Result<()> {
                 biased;
                 () = &mut look => break,
                 ready = calls.readable() => {
-                    let called = lobby.called(calls.get_ref());
+                    let called = lobby.called();
                     if called.len() < LOT {
                         ready?.clear_ready();
                     }
                     for guest in called {
-                        serve_again(&worker, guest);
+                        serve_again(worker, guest);
                     }
                 }
             }
