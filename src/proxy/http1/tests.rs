@@ -183,9 +183,17 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
         "zz\r\n",
         "hello, world",
     ]);
-    let fields = prop::collection::vec(field, 0..4);
-    let bodies = prop::collection::vec(body, 0..4);
-    (start, fields, bodies).prop_map(|(start, fields, bodies)| {
+    messages(start, field, body)
+}
+
+/// Some of each, in this order.
+fn messages(
+    start: impl Strategy<Value = &'static str>,
+    field: impl Strategy<Value = &'static str>,
+    body: impl Strategy<Value = &'static str>,
+) -> impl Strategy<Value = Vec<u8>> {
+    let some = (start, prop::collection::vec(field, 0..4), prop::collection::vec(body, 0..4));
+    some.prop_map(|(start, fields, bodies)| {
         [start, &fields.concat(), "\r\n", &bodies.concat()].concat().into_bytes()
     })
 }

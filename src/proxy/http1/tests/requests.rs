@@ -107,11 +107,7 @@ fn requests() -> impl Strategy<Value = Vec<u8>> {
         "hello, world",
         "GET /behind HTTP/1.1\r\n\r\n",
     ]);
-    let fields = prop::collection::vec(field, 0..4);
-    let bodies = prop::collection::vec(body, 0..4);
-    (start, fields, bodies).prop_map(|(start, fields, bodies)| {
-        [start, &fields.concat(), "\r\n", &bodies.concat()].concat().into_bytes()
-    })
+    messages(start, field, body)
 }
 
 type Read = (http::request::Parts, Option<(Bytes, Option<http::HeaderMap>)>);
