@@ -114,8 +114,13 @@ impl Lobby {
             guests.all.try_remove(key);
         }
         if guests.all.is_empty() {
+            // With the room that a rush has taken.
             *guests = Guests::default();
         }
+    }
+
+    fn empty(&self) {
+        *self.guests.borrow_mut() = Guests::default();
     }
 
     /// In a drain: each may have one more request on its way.
@@ -151,7 +156,7 @@ pub(in crate::proxy) async fn run(worker: Rc<Worker>) {
     if let Err(error) = look_after(&worker).await {
         tracing::error!(%error, "connections rest in their tasks: what watches them together cannot be watched");
         worker.lobby.is_closed.set(true);
-        *worker.lobby.guests.borrow_mut() = Guests::default();
+        worker.lobby.empty();
     }
 }
 
@@ -188,7 +193,10 @@ async fn look_after(worker: &Rc<Worker>) -> io::Result<()> {
         if worker.is_draining() && !std::mem::replace(&mut is_hurried, true) {
             lobby.hurry(now + DRAIN_IDLE);
         }
-        lobby.dismiss(if worker.is_cut() { now + Duration::from_secs(u32::MAX.into()) } else { now });
+        if worker.is_cut() {
+            lobby.empty();
+        }
+        lobby.dismiss(now);
     }
 }
 

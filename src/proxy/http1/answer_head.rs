@@ -55,7 +55,7 @@ fn read(bytes: &Bytes, line: &Line, places: &Places, method: &Method, stock: &St
     let version = if line.is_http_11 { Version::HTTP_11 } else { Version::HTTP_10 };
     let mut response = Response::new(());
     let mut told = Told::default();
-    let mut headers = fields(bytes, places, stock, |name, value| told.hear(name, value))?;
+    let mut headers = fields(bytes, places, stock.means(), |name, value| told.hear(name, value))?;
     if told.chunked {
         // Chunked overrides a length (RFC 9112, 6.3). Kept, the length would cut the body where it says.
         headers.remove(header::CONTENT_LENGTH);
@@ -157,8 +157,13 @@ pub(super) fn write(
         Some(Sizing::Chunked) => into.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         Some(Sizing::Connection) => {}
         Some(Sizing::Length(length)) => write_length(into, length),
-        None if is_head && !says_length => {
-            length.filter(|length| *length > 0).into_iter().for_each(|length| write_length(into, length))
+        // What a GET would bring, where that is known.
+        None if is_head => {
+            if let Some(length @ 1..) = length
+                && !says_length
+            {
+                write_length(into, length);
+            }
         }
         None if may_have_body(&asker.method, parts.status) => write_length(into, 0),
         None => {}

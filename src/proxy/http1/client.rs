@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::unconstrained;
 
 use super::super::early::{ANSWERS_AHEAD_MAX, Ahead};
@@ -63,8 +63,7 @@ impl Client {
     pub(in crate::proxy) fn begin(&mut self, request: &mut Request<RequestBody>) {
         let body = std::mem::take(request.body_mut());
         let sizing = request_head::sizing(request.headers(), &body);
-        let announced = request.headers().get_all(header::TRAILER);
-        let head = self.outbox.begin(body, sizing, announced.iter());
+        let head = self.outbox.begin(body, sizing, Some(request.headers()));
         request_head::write(head, request, sizing);
         self.method.clone_from(request.method());
         self.ahead = 0;
@@ -139,9 +138,7 @@ impl Client {
     ) -> Poll<Result<usize, Error>> {
         let _ = self.write(context);
         let Io::Whole(Stream::Plain(socket)) = &self.io else { return Poll::Ready(Err(Error::Closed)) };
-        let moved = ready!(pipe.poll_fill(socket, self.inbox.unread(), context)).map_err(Error::Broken)?;
-        self.inbox.passed_by(moved);
-        Poll::Ready(if moved > 0 { Ok(moved) } else { Err(Error::Closed) })
+        self.inbox.poll_splice(socket, pipe, context)
     }
 
     /// The last piece of the answer has been taken.
@@ -215,16 +212,12 @@ impl Client {
 
     /// 0: it is the end.
     fn read(&mut self, context: &mut Context<'_>) -> Poll<Result<usize, Error>> {
-        let buffer = self.inbox.room();
-        let before = buffer.capacity() - buffer.len();
-        let read = match &mut self.io {
-            Io::Whole(stream) => pin!(stream.read_buf(buffer)).poll(context),
-            Io::Parted(parted) if parted.broken.get() => return Poll::Ready(Err(Error::Closed)),
-            Io::Parted(parted) => pin!(parted.stream.borrow_mut().read_buf(buffer)).poll(context),
-            Io::Gone => return Poll::Ready(Err(Error::Closed)),
-        };
-        let read = ready!(read).map_err(Error::Broken)?;
-        self.inbox.came(read, before);
-        Poll::Ready(Ok(read))
+        match &mut self.io {
+            Io::Whole(stream) => self.inbox.poll_read(stream, context),
+            Io::Parted(parted) if !parted.broken.get() => {
+                self.inbox.poll_read(&mut parted.stream.borrow_mut(), context)
+            }
+            Io::Parted(_) | Io::Gone => Poll::Ready(Err(Error::Closed)),
+        }
     }
 }

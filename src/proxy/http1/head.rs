@@ -9,7 +9,6 @@ use smallvec::SmallVec;
 use super::super::headers::{has_token, is_plain_number};
 use super::Error;
 use super::chunked::Chunked;
-use super::stock::Stock;
 
 /// Fields in the head of an answer, or in trailers; in the head of a request, if nobody wants another number.
 pub(super) const FIELDS_MAX: usize = 100;
@@ -45,7 +44,8 @@ pub(super) fn parse_trailers(bytes: &Bytes) -> Result<HeaderMap, Error> {
         httparse::Status::Complete((length, found)) if length == bytes.len() => {
             let mut places = Places::default();
             places.find(found, bytes);
-            fields(bytes, &places, &Stock::default(), |_, _| true)
+            let name = |letters: &[u8]| HeaderName::from_bytes(letters).ok();
+            fields(bytes, &places, (HeaderMap::new(), name), |_, _| true)
         }
         _ => Err(Error::Malformed("its trailers are cut short")),
     }
@@ -96,17 +96,16 @@ impl Places {
     }
 }
 
-/// The values stay where they are, in `bytes`.
+/// Into an empty map. The values stay where they are, in `bytes`.
 pub(super) fn fields(
     bytes: &Bytes,
     places: &Places,
-    stock: &Stock,
+    (mut headers, name_of): (HeaderMap, impl Fn(&[u8]) -> Option<HeaderName>),
     mut goes_on: impl FnMut(&HeaderName, &HeaderValue) -> bool,
 ) -> Result<HeaderMap, Error> {
-    let mut headers = stock.headers();
     headers.reserve(places.0.len() + FIELDS_ADDED);
     for (name, value) in &places.0 {
-        let name = stock.name(&bytes[name.range()]);
+        let name = name_of(&bytes[name.range()]);
         let value = HeaderValue::from_maybe_shared(bytes.slice(value.range()));
         let (Some(name), Ok(value)) = (name, value) else {
             return Err(Error::Malformed("a field of its head is none"));

@@ -1,10 +1,17 @@
 //! What the other side has sent and nobody has taken yet. One buffer: heads and pieces of bodies are given away as parts of
 //! it, uncopied, and it is used again when they are gone.
 
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+
 use bytes::{Buf, Bytes, BytesMut};
 use http::Method;
 use http_body::{Frame, SizeHint};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
+use super::super::splice::Pipe;
+use super::super::stream::Stream;
 use super::Error;
 use super::answer_head::{self, Head};
 use super::head::{self, Framing};
@@ -51,17 +58,55 @@ impl Inbox {
         Self { buffer, ..Self::default() }
     }
 
+    /// 0: it is the end.
+    pub(super) fn poll_read(
+        &mut self,
+        stream: &mut Stream,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<usize, Error>> {
+        self.room();
+        self.poll_fill(stream, context)
+    }
+
+    /// The same, for bytes that nobody waits for: what is left of the buffer will do.
+    pub(super) fn poll_read_ahead(
+        &mut self,
+        stream: &mut Stream,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<usize, Error>> {
+        if self.buffer.capacity() == self.buffer.len() {
+            self.room();
+        }
+        self.poll_fill(stream, context)
+    }
+
+    fn poll_fill(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<Result<usize, Error>> {
+        let room = self.buffer.capacity() - self.buffer.len();
+        let read = ready!(pin!(stream.read_buf(&mut self.buffer)).poll(context)).map_err(Error::Broken)?;
+        self.came(read, room);
+        Poll::Ready(Ok(read))
+    }
+
+    /// The next stretch of the body goes into an empty pipe, and never comes here.
+    pub(super) fn poll_splice(
+        &mut self,
+        socket: &TcpStream,
+        pipe: &mut Pipe,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<usize, Error>> {
+        let moved = ready!(pipe.poll_fill(socket, self.unread(), context)).map_err(Error::Broken)?;
+        if let Framing::Length(left) = &mut self.framing {
+            *left = left.saturating_sub(moved as u64);
+        }
+        Poll::Ready(if moved > 0 { Ok(moved) } else { Err(Error::Closed) })
+    }
+
     /// Where the next read goes.
     pub(super) fn room(&mut self) -> &mut BytesMut {
         if self.buffer.capacity() - self.buffer.len() < self.read_bytes / 2 {
             self.buffer.reserve(self.read_bytes);
         }
         &mut self.buffer
-    }
-
-    /// The same, for bytes that nobody waits for: what is left of the buffer will do.
-    pub(super) fn spare_room(&mut self) -> &mut BytesMut {
-        if self.buffer.capacity() > self.buffer.len() { &mut self.buffer } else { self.room() }
     }
 
     /// So many bytes have come where there was room for so many.
@@ -79,11 +124,9 @@ impl Inbox {
         if self.buffer[..begin] != VERSION[..begin] {
             return Err(Error::Malformed("it does not speak HTTP/1"));
         }
-        if !self.is_worth_a_look() {
-            return Ok(None);
-        }
         let here = self.buffer.len();
-        let head = answer_head::take(&mut self.buffer, method, stock)?;
+        let head =
+            if self.is_worth_a_look() { answer_head::take(&mut self.buffer, method, stock)? } else { None };
         let length = if head.is_some() { here - self.buffer.len() } else { here };
         if length > HEAD_BYTES_MAX {
             return Err(Error::Malformed("its head is too long"));
@@ -169,13 +212,6 @@ impl Inbox {
         match self.framing {
             Framing::Length(left) if self.buffer.is_empty() => left,
             _ => 0,
-        }
-    }
-
-    /// So many of them went by without coming here.
-    pub(super) fn passed_by(&mut self, bytes: usize) {
-        if let Framing::Length(left) = &mut self.framing {
-            *left = left.saturating_sub(bytes as u64);
         }
     }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
@@ -119,19 +119,19 @@ impl<B: Source> Default for Outbox<B> {
 }
 
 impl<B: Source> Outbox<B> {
-    /// Where the head is to be written. `announced` are the trailers that may go out. Without a sizing the body is held and
-    /// not sent.
-    pub(super) fn begin<'a>(
+    /// Where the head is to be written. Trailers that `announcing` names may go out; `None`: none may. Without a sizing the
+    /// body is held and not sent.
+    pub(super) fn begin(
         &mut self,
         body: B,
         sizing: Option<Sizing>,
-        announced: impl Iterator<Item = &'a HeaderValue>,
+        announcing: Option<&HeaderMap>,
     ) -> &mut Vec<u8> {
         self.stage = if sizing.is_some() { Stage::Body } else { Stage::Last };
         self.untouched = true;
         self.announced.clear();
-        if sizing == Some(Sizing::Chunked) {
-            self.announced.extend(announced.cloned());
+        if let (Some(Sizing::Chunked), Some(headers)) = (sizing, announcing) {
+            self.announced.extend(headers.get_all(header::TRAILER).iter().cloned());
         }
         self.sizing = sizing.unwrap_or(Sizing::Length(0));
         self.body = body;

@@ -126,7 +126,7 @@ fn read(bytes: &Bytes, found: Found, places: &Places, stock: &Stock) -> Result<R
     let Found { method, target, is_http_11, .. } = found;
     let uri = Uri::from_maybe_shared(bytes.slice(target.range())).map_err(|_| Unread::Malformed)?;
     let mut told = Told::default();
-    let headers = fields(bytes, places, stock, |name, value| match *name {
+    let headers = fields(bytes, places, stock.means(), |name, value| match *name {
         // Chunked overrides it, whatever it says.
         header::CONTENT_LENGTH if told.chunked => {
             told.says_length = true;

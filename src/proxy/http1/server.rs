@@ -5,14 +5,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::{Response, header};
+use http::Response;
 use http_body::{Frame, SizeHint};
-use tokio::io::AsyncReadExt;
 
 use super::super::splice::{Pipe, WORTHWHILE_BYTES};
 use super::super::stream::Stream;
@@ -111,7 +109,7 @@ impl Wire {
             // It has sent more, or nobody wants the rest of what it sends.
             return Poll::Pending;
         }
-        match self.read_into(Inbox::spare_room, context) {
+        match self.read_ahead(context) {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(()),
             Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
         }
@@ -212,22 +210,17 @@ impl Wire {
 
     /// 0: it is the end.
     fn read(&self, context: &mut Context<'_>) -> Poll<Result<usize, Error>> {
-        self.read_into(Inbox::room, context)
+        match &mut *self.stream.borrow_mut() {
+            Some(stream) => self.inbox.borrow_mut().poll_read(stream, context),
+            None => Poll::Ready(Err(Error::Closed)),
+        }
     }
 
-    fn read_into(
-        &self,
-        room: fn(&mut Inbox) -> &mut BytesMut,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<usize, Error>> {
-        let mut inbox = self.inbox.borrow_mut();
-        let mut stream = self.stream.borrow_mut();
-        let Some(stream) = &mut *stream else { return Poll::Ready(Err(Error::Closed)) };
-        let buffer = room(&mut inbox);
-        let before = buffer.capacity() - buffer.len();
-        let read = ready!(pin!(stream.read_buf(buffer)).poll(context)).map_err(Error::Broken)?;
-        inbox.came(read, before);
-        Poll::Ready(Ok(read))
+    fn read_ahead(&self, context: &mut Context<'_>) -> Poll<Result<usize, Error>> {
+        match &mut *self.stream.borrow_mut() {
+            Some(stream) => self.inbox.borrow_mut().poll_read_ahead(stream, context),
+            None => Poll::Ready(Err(Error::Closed)),
+        }
     }
 }
 
@@ -270,19 +263,11 @@ impl RequestBytes {
         context: &mut Context<'_>,
     ) -> Poll<Result<usize, Error>> {
         self.ask(context);
-        let mut inbox = self.0.inbox.borrow_mut();
-        let filled = match &*self.0.stream.borrow() {
-            Some(Stream::Plain(socket)) => pipe.poll_fill(socket, inbox.unread(), context),
+        let moved = match &*self.0.stream.borrow() {
+            Some(Stream::Plain(socket)) => self.0.inbox.borrow_mut().poll_splice(socket, pipe, context),
             _ => return Poll::Ready(Err(Error::Closed)),
         };
-        match filled {
-            Poll::Ready(moved) => {
-                let moved = moved.map_err(Error::Broken)?;
-                inbox.passed_by(moved);
-                Poll::Ready(if moved > 0 { Ok(moved) } else { Err(Error::Closed) })
-            }
-            Poll::Pending => self.wait(context),
-        }
+        if moved.is_pending() { self.wait(context) } else { moved }
     }
 
     pub(in crate::proxy) fn is_end_stream(&self) -> bool {
@@ -336,8 +321,7 @@ impl<B: Source> Answering<B> {
     ) -> bool {
         let (parts, body) = response.into_parts();
         let (sizing, length) = (answer_head::sizing(&parts, &body, asker), body.size_hint().exact());
-        let announced = parts.headers.get_all(header::TRAILER).iter().filter(|_| asker.takes_trailers);
-        let head = self.0.begin(body, sizing, announced);
+        let head = self.0.begin(body, sizing, asker.takes_trailers.then_some(&parts.headers));
         head.append(&mut wire.ahead.borrow_mut());
         wire.is_answered.set(true);
         let goes_on = answer_head::write(head, &parts, (sizing, length), asker, date);

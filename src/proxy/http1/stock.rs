@@ -38,7 +38,7 @@ impl Default for Stock {
 
 impl Stock {
     /// `None`: it is no name of a field.
-    pub(super) fn name(&self, letters: &[u8]) -> Option<HeaderName> {
+    fn name(&self, letters: &[u8]) -> Option<HeaderName> {
         let mut places = self.names.borrow_mut();
         let place = &mut places[place_of(letters)];
         if let Some(known) = place
@@ -55,9 +55,10 @@ impl Stock {
         Some(name)
     }
 
-    /// An empty map.
-    pub(super) fn headers(&self) -> HeaderMap {
-        self.maps.borrow_mut().pop().unwrap_or_default()
+    /// An empty map, and who reads names for it.
+    pub(super) fn means(&self) -> (HeaderMap, impl Fn(&[u8]) -> Option<HeaderName>) {
+        let map = self.maps.borrow_mut().pop().unwrap_or_default();
+        (map, |letters| self.name(letters))
     }
 
     /// The fields of a message that is through.

@@ -129,6 +129,13 @@ fn what_frames_a_body_is_bounded() {
 }
 
 #[test]
+fn a_head_that_does_not_end_is_bounded_however_it_comes() {
+    let (begin, more) = ("HTTP/1.1 200 OK\r\nX: ".to_owned() + &"y".repeat(40_000), "y".repeat(30_000));
+    let read = read(&[begin.as_bytes(), more.as_bytes(), b"z"], &Method::GET);
+    assert!(matches!(read, Err(Error::Malformed("its head is too long"))), "{read:?}");
+}
+
+#[test]
 fn trailers_come_behind_the_body() {
     let bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n";
     let whole = whole(bytes).unwrap();
