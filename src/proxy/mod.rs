@@ -53,6 +53,7 @@ mod tls;
 mod total;
 mod trace;
 mod tunnel;
+mod turn;
 mod upload;
 mod upstream_body;
 mod websocket;

@@ -22,6 +22,7 @@ use super::super::http1::{Answering, Asker, Outlet, RequestHead, Unread, Wire};
 use super::super::splice::Pipe;
 use super::super::stream::Stream;
 use super::super::tunnel;
+use super::super::turn::after_the_others;
 use super::super::worker::{DRAIN_IDLE, Worker};
 use super::lobby::Guest;
 use super::request;
@@ -186,6 +187,7 @@ fn begin(
 
 /// False: it did not get through.
 async fn send(downstream: &Downstream, wire: &Wire, answering: &mut Answering<ResponseBody>) -> bool {
+    after_the_others().await;
     let mut exit = Exit { downstream, wire };
     poll_fn(|context| match answering.poll(&mut exit, context) {
         Poll::Ready(sent) => Poll::Ready(sent.is_ok()),

@@ -101,9 +101,10 @@ impl Inbox {
         Poll::Ready(if moved > 0 { Ok(moved) } else { Err(Error::Closed) })
     }
 
-    /// Where the next read goes.
+    /// Where the next read goes: between two messages to the front of the buffer, which the processor has at hand.
     pub(super) fn room(&mut self) -> &mut BytesMut {
-        if self.buffer.capacity() - self.buffer.len() < self.read_bytes / 2 {
+        let is_new = self.buffer.is_empty() && self.buffer.try_reclaim(self.read_bytes);
+        if !is_new && self.buffer.capacity() - self.buffer.len() < self.read_bytes / 2 {
             self.buffer.reserve(self.read_bytes);
         }
         &mut self.buffer

@@ -18,6 +18,8 @@ use super::head::{Sizing, write_field};
 
 /// A head that was larger leaves no buffer behind.
 const KEPT_BYTES_MAX: usize = 2 * 1024;
+/// A piece that is no larger goes behind the head, into one buffer: that is cheaper than to tell the kernel of two.
+const COPIED_BYTES_MAX: usize = 1024;
 
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 const LAST_CHUNK_BEHIND_DATA: &[u8] = b"\r\n0\r\n\r\n";
@@ -182,9 +184,8 @@ impl<B: Source> Outbox<B> {
     ) -> Poll<io::Result<()>> {
         let mut starved = false;
         loop {
-            if matches!(self.stage, Stage::Body) && self.piece.is_empty() && self.back.is_empty() && !starved
-            {
-                // With the head, if it is here already: that saves a write.
+            if matches!(self.stage, Stage::Body) && (self.untouched || !self.has_bytes()) && !starved {
+                // The first with the head, if it is here already: that saves a write.
                 let taken = self.take(outlet, context);
                 if let Poll::Ready(Err(error)) = taken {
                     self.stage = Stage::Failed(None);
@@ -225,10 +226,13 @@ impl<B: Source> Outbox<B> {
             return self.drain(outlet, context);
         }
         let slices = [IoSlice::new(front), IoSlice::new(&self.piece), IoSlice::new(self.back)];
-        let is_alone = is_in_pipe || (self.piece.is_empty() && self.back.is_empty());
-        let used = if is_alone { &slices[..1] } else { &slices };
-        let written = outlet.poll_write(used, context);
-        let written = ready!(written)?;
+        let used = match (front.is_empty(), self.piece.is_empty() || is_in_pipe, self.back.is_empty()) {
+            (_, true, true) => &slices[..1],
+            (true, false, true) => &slices[1..2],
+            (true, true, false) => &slices[2..],
+            _ => &slices,
+        };
+        let written = ready!(outlet.poll_write(used, context))?;
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
@@ -237,6 +241,10 @@ impl<B: Source> Outbox<B> {
         let of_piece = (written - of_front).min(self.piece.len());
         self.written += of_front;
         self.piece.advance(of_piece);
+        if self.piece.is_empty() {
+            // An empty part would still hold the buffer that it was one of.
+            self.piece = Bytes::new();
+        }
         self.back = &self.back[written - of_front - of_piece..];
         Poll::Ready(Ok(()))
     }
@@ -294,7 +302,13 @@ impl<B: Source> Outbox<B> {
             Sizing::Connection if ended => self.stage = Stage::Last,
             Sizing::Connection => {}
         }
-        self.piece = data;
+        let is_alone = self.written == self.front.len();
+        if data.len() <= COPIED_BYTES_MAX && !is_alone && !is_stand_in(&data) {
+            self.front.extend_from_slice(&data);
+            self.front.extend_from_slice(std::mem::take(&mut self.back));
+        } else {
+            self.piece = data;
+        }
         Ok(())
     }
 

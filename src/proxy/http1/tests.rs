@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt;
 
+mod outbox;
 mod requests;
 
 use super::Error;
