@@ -1,8 +1,11 @@
 """Statistics of rounds: medians, spreads, and ratios that are taken within a round."""
 
+import math
 import statistics
 
 OURS = "andon"
+INTERVAL_OUTSIDE = 0.025  # the chance that the true median lies below an interval, and the same above
+INTERVAL_VALUES_MIN = 6  # of fewer values even the lowest and the highest leave more outside
 
 
 def median_of(rounds, key):
@@ -10,10 +13,28 @@ def median_of(rounds, key):
     return statistics.median(values) if values else None
 
 
+def interval(values):
+    """What holds the true median with 95%, whatever the distribution (the interval of the sign test, by order statistics); of
+    fewer than six values the lowest and the highest."""
+    ordered, cut, outside = sorted(values), 0, 0.0
+    for below in range((len(ordered) - 1) // 2):
+        outside += math.comb(len(ordered), below) / 2 ** len(ordered)
+        if outside > INTERVAL_OUTSIDE:
+            break
+        cut = below
+    return ordered[cut], ordered[-1 - cut]
+
+
+def around(values):
+    """The median within its interval."""
+    low, high = interval(values)
+    return low, statistics.median(values), high
+
+
 def spread_of(rounds, key):
-    """Lowest, median, highest; none where nothing was measured."""
+    """None where nothing was measured."""
     values = [each[key] for each in rounds if each.get(key) is not None]
-    return (min(values), statistics.median(values), max(values)) if values else None
+    return around(values) if values else None
 
 
 def ratios(mine, theirs, key):
@@ -22,15 +43,18 @@ def ratios(mine, theirs, key):
 
 
 def is_drowned(values):
-    """Whether the spread of a ratio exceeds its distance from 1, so that no difference can be read from it."""
-    return max(values) - min(values) > abs(statistics.median(values) - 1)
+    """Whether no difference can be read from a ratio: its interval holds 1; or, of a few rounds, it spreads further than it is from 1."""
+    low, middle, high = around(values)
+    if len(values) < INTERVAL_VALUES_MIN:
+        return high - low > abs(middle - 1)
+    return low <= 1 <= high
 
 
 def ratio_cell(mine, theirs, key):
     values = ratios(mine, theirs, key)
     if not values:
         return "–"
-    return ("~ " if is_drowned(values) else "") + cell((min(values), statistics.median(values), max(values)), 2)
+    return ("~ " if is_drowned(values) else "") + cell(around(values), 2)
 
 
 def cell(spread, digits):

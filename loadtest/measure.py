@@ -1,4 +1,4 @@
-"""One measurement: a peer and its upstreams started afresh, checked, warmed up, measured, stopped."""
+"""One measurement: a peer and its upstreams started, checked, warmed up, measured, and left at work for the next one."""
 
 import contextlib
 import dataclasses
@@ -6,6 +6,7 @@ import json
 import os
 import select
 import subprocess
+import tempfile
 import time
 
 import disturb
@@ -24,7 +25,7 @@ REST_SECONDS_MIN = 5  # what a proxy gives back of a rush it has given back by t
 
 @dataclasses.dataclass
 class Bench:
-    """What all measurements of a run share."""
+    """What all measurements of a run share. The folder of `places` holds those of the units."""
 
     places: dict
     generator: str
@@ -37,9 +38,10 @@ class Bench:
 
 @dataclasses.dataclass
 class Unit:
-    """A peer at work in a scenario."""
+    """A peer at work in a scenario, in a folder and on ports of its own: others may be at work beside it."""
 
     bench: Bench
+    places: dict
     peer: object
     scenario: object
     shape: Shape
@@ -47,19 +49,15 @@ class Unit:
     pid: int = 0
     upstream_pids: dict = dataclasses.field(default_factory=dict)
 
-    @property
-    def places(self):
-        return self.bench.places
-
     def write_configuration(self, **changes):
         return self.peer.prepare(dataclasses.replace(self.shape, **changes), self.places)
 
 
 @contextlib.contextmanager
 def started(bench, peer, scenario, shape):
-    places = bench.places
+    places = bench.places | places_of_its_own(bench.places["dir"])
     load = Load(bench.load_core, bench.generator, places["public"], places["dir"])
-    unit = Unit(bench, peer, scenario, shape, load)
+    unit = Unit(bench, places, peer, scenario, shape, load)
     with contextlib.ExitStack() as stack:
         behind = upstreams.running(scenario, shape, places, bench.generator, bench.load_core, bench.log_of("upstream"))
         unit.upstream_pids = stack.enter_context(behind)
@@ -69,23 +67,57 @@ def started(bench, peer, scenario, shape):
         yield unit
 
 
-def measure(bench, peer, scenario, variation):
-    """Figures by the name of the row: the variation, or the loads of an open loop."""
-    shape = dataclasses.replace(scenario.shape, **scenario.variations[variation])
-    with started(bench, peer, scenario, shape) as unit:
-        share = None if peer.is_floor else check_equal_work(peer, scenario, shape, unit.load)
-        rows = KINDS.get(scenario.load, closed_loop)(unit, variation)
-    return {name: figures | {"canary_share": share} for name, figures in rows.items()}
+def places_of_its_own(parent):
+    folder = tempfile.mkdtemp(dir=parent)
+    os.chmod(folder, 0o755)  # nginx as root gives its worker another user
+    ports = machine.free_ports(["stable", "canary", "public", "admin"])
+    return ports | {"dir": folder, "access_log": f"{folder}/access.log"}
+
+
+class Field:
+    """All units of a scenario. They stay at work from round to round, so that what is compared is measured moments apart; where
+    the work leaves its traces in a process, each measurement begins with a new one."""
+
+    def __init__(self, bench, scenario):
+        self.bench, self.scenario, self.units, self.stack = bench, scenario, {}, contextlib.ExitStack()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    def measure(self, peer, variation):
+        """Figures by the name of the row: the variation, or the loads of an open loop."""
+        if self.scenario.leaves_traces:
+            with self.ready(peer, variation) as (unit, share):
+                return self.rows(unit, share, variation)
+        if (peer.name, variation) not in self.units:
+            self.units[peer.name, variation] = self.stack.enter_context(self.ready(peer, variation))
+        return self.rows(*self.units[peer.name, variation], variation)
+
+    @contextlib.contextmanager
+    def ready(self, peer, variation):
+        """Checked for equal work and warmed up, and the canary's share in that."""
+        shape = dataclasses.replace(self.scenario.shape, **self.scenario.variations[variation])
+        with started(self.bench, peer, self.scenario, shape) as unit:
+            share = None if peer.is_floor else check_equal_work(peer, self.scenario, shape, unit.load)
+            if self.bench.warm_up_seconds and self.scenario.load != "idle":
+                unit.load.run(closed(self.scenario), shape, self.bench.warm_up_seconds)
+            yield unit, share
+
+    def rows(self, unit, share, variation):
+        rows = KINDS.get(self.scenario.load, closed_loop)(unit, variation)
+        return {name: figures | {"canary_share": share} for name, figures in rows.items()}
+
+
+def closed(scenario):
+    """The same work as fast as it is answered."""
+    return dataclasses.replace(scenario, load="wrk") if scenario.load == "open-loop" else scenario
 
 
 def closed_loop(unit, variation):
-    warm_up(unit, unit.scenario)
     return {variation: accounted(unit, lambda: unit.load.run(unit.scenario, unit.shape, unit.bench.seconds))}
-
-
-def warm_up(unit, scenario):
-    if unit.bench.warm_up_seconds:
-        unit.load.run(scenario, unit.shape, unit.bench.warm_up_seconds)
 
 
 def accounted(unit, work):
@@ -100,9 +132,7 @@ def accounted(unit, work):
 
 def open_loop(unit, _variation):
     """The capacity first, by wrk, then constant rates at shares of it."""
-    wrk, bench = dataclasses.replace(unit.scenario, load="wrk"), unit.bench
-    warm_up(unit, wrk)
-    capacity = unit.load.run(wrk, unit.shape, bench.seconds)["requests_per_second"]
+    capacity = unit.load.run(closed(unit.scenario), unit.shape, unit.bench.seconds)["requests_per_second"]
     if unit.scenario.disturbance:
         return with_and_without(unit, int(capacity * DISTURBED_LOAD))
     return {f"at {share:.0%}": at_rate(unit, int(capacity * share)) for share in OPEN_LOOP_LOADS}

@@ -25,8 +25,8 @@ svg { background: #0d1117 } .ground { fill: #0d1117 } text { fill: #e6edf3 } .fa
 .bar { fill: #656c76 } .ours { fill: #4493f8 } .spread { stroke: #e6edf3 } .grid { stroke: #3d444d }
 .curve { stroke: #9198a1 } .curve.our { stroke: #4493f8 }
 }"""
-LEGEND = ("Bar: median. Line: lowest to highest round. Beside it the same in figures, then the ratio to the best peer; "
-          "~ where the spread drowns it.")
+LEGEND = ("Bar: median over the rounds. Line: where the true one lies with 95%. Beside it the same in figures, then the ratio to the best "
+          "peer; ~ where that may be 1.")
 
 
 def bars(title, results, scenarios, floors):

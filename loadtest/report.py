@@ -18,11 +18,11 @@ COMPARED = ["cpu_us", "requests_per_second", "p50_ms", "p99_ms", "p999_ms", "rss
 TITLES = {key: title for key, title, _ in COLUMNS}
 METHOD = """\
 CPU: user and system time of the proxy and its children (/proc/PID/stat) over the measured phase, divided by what the load
-counted. One core for the proxy, another for the load and the upstreams. Peers and variations in turn, their order
-rotated each round, each started afresh, checked for equal work and warmed up. Figures are medians over the rounds, in brackets
-the lowest and the highest. A ratio is taken within each round, between neighbours in time, then the median. `~` marks a ratio whose
-spread exceeds its distance from 1: do not read a difference into it. RSS adds up all processes of a peer. One failed request
-ends a measurement as an error, unless the scenario is about failures."""
+counted. One core for the proxy, another for the load and the upstreams. All peers and variations of a scenario are started, checked
+for equal work and warmed up, and then measured in turn, their order rotated each round. Figures are medians over the rounds, in brackets
+the interval that holds the true median with 95% (of fewer than six rounds the lowest and the highest). A ratio is taken within each
+round, between neighbours in time, then the same. `~` marks a ratio whose interval holds 1: do not read a difference into it. RSS adds
+up all processes of a peer. One failed request ends a measurement as an error, unless the scenario is about failures."""
 BUSY_MIN = 0.8  # below, the load did not fill the proxy's core, so requests/s and latency are not the proxy's
 LATE_MS_MAX = 1.0  # above, the open loop's own program was late too often for its latencies to be the proxy's
 

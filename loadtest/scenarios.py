@@ -6,6 +6,7 @@ from shape import Shape
 
 FILES_BESIDE, FILES_PER_CONNECTION = 500, 2.5  # what HAProxy wants to be allowed to open, its pipes included: the most
 IDLE_CONNECTIONS = 10_000
+IDLE_ROUNDS_MAX = 3
 MANY_ROUTES = 10_000
 MANY_ENDPOINTS = 1_000
 OPEN_LOOP_LOADS = (0.2, 0.5, 0.8)  # shares of the capacity of the same peer, measured right before
@@ -50,6 +51,15 @@ class Scenario:
     disturbance: str = ""  # a name of disturb.DISTURBANCES: what happens to the proxy during an open loop
     headline: str = "cpu_us"  # the figure that the plot and the overview compare
     goal: str = ""  # of design.md, section 4; a scenario with one is part of the default
+
+    @property
+    def leaves_traces(self):
+        """In the processes that did the work."""
+        return self.load == "idle" or bool(self.disturbance)
+
+    def rounds_of(self, rounds):
+        """Out of so many: what ten thousand idle connections hold is much the same each time, and takes its time."""
+        return min(rounds, IDLE_ROUNDS_MAX) if self.load == "idle" else rounds
 
 
 def changes(**variations):

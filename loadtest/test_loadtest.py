@@ -140,6 +140,21 @@ class Statistics(unittest.TestCase):
         self.assertTrue(figures.ratio_cell(rounds(9, 12, 10), rounds(10, 10, 10), "cpu_us").startswith("~ 1.00"))
         self.assertEqual(figures.ratio_cell(rounds(5, 5.1, 5), rounds(10, 10, 10), "cpu_us"), "0.50 (0.50–0.51)")
 
+    def test_an_interval_holds_the_median_with_95_percent(self):
+        """The ranks are those of any table of the sign test."""
+        for count, rank in [(1, 1), (5, 1), (6, 1), (9, 2), (10, 2), (12, 3), (20, 6), (25, 8)]:
+            self.assertEqual(figures.interval(range(1, count + 1)), (rank, count + 1 - rank), count)
+
+    def test_of_many_rounds_a_ratio_is_marked_if_it_may_be_1(self):
+        nine = [0.9] * 9
+        self.assertFalse(figures.is_drowned([0.5, *nine, 0.99, 1.5]))
+        self.assertTrue(figures.is_drowned([0.5, *nine[3:], 1.01, 1.01, 1.01, 1.5]))
+
+    def test_idle_connections_have_fewer_rounds_and_each_a_new_process(self):
+        idle, small = SCENARIOS["idle-10k"], SCENARIOS["small"]
+        self.assertEqual([scenario.rounds_of(12) for scenario in (idle, small)], [3, 12])
+        self.assertEqual([idle.rounds_of(2), idle.leaves_traces, small.leaves_traces], [2, True, False])
+
     def test_the_best_peer_is_neither_andon_nor_a_floor(self):
         rows = {"andon": rounds(1), "l4": rounds(2), "nginx": rounds(4), "haproxy": rounds(3)}
         self.assertEqual(figures.best_of(rows, "cpu_us", {"l4"}), "haproxy")
