@@ -22,6 +22,7 @@ use super::record::Record;
 use super::replay::{Head, Spare};
 use super::rescue::{self, Next};
 use super::send::{Wait, send};
+use super::turn::after_the_others;
 use super::upload::{BodyState, RequestBody};
 use super::upstream_body::UpstreamBody;
 use super::websocket::Asked;
@@ -161,6 +162,8 @@ async fn attempt(mut request: Box<Request<RequestBody>>, means: Means<'_>, recor
     let mut freshness = if websocket.is_some() { Freshness::New } else { Freshness::Any };
     let mut call = call_deadline(worker, &request, record.content());
     let recall = Recall::of(worker, decision, spare);
+    // Before the connection is looked at: what was good then may be dead later.
+    after_the_others().await;
     for _ in 0..TRIES_MAX {
         let recallable = recall.as_ref().filter(|_| request.version() != Version::HTTP_2);
         let connection = match pin!(connect(downstream, record, freshness, recallable)).await {

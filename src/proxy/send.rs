@@ -17,7 +17,6 @@ use super::headers;
 use super::pool::{SharedStream, UpstreamConnection};
 use super::recall::Recall;
 use super::record::Record;
-use super::turn::after_the_others;
 use super::upload::{BodyState, RequestBody};
 use super::upstream_body::UpstreamBody;
 use super::websocket;
@@ -33,7 +32,6 @@ pub(super) async fn send(
 ) -> Result<Response<UpstreamBody>, Failed> {
     match connection {
         UpstreamConnection::Own(mut own) => {
-            after_the_others().await;
             own.client.begin(request);
             let stock = &wait.downstream.worker.stock;
             let head = wait

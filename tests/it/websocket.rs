@@ -51,6 +51,20 @@ fn after_the_switch_bytes_pass_both_ways() {
 }
 
 #[test]
+fn a_client_that_would_close_otherwise_is_told_of_the_switch_alone() {
+    let upstream = Manual::start();
+    let andon = allowing(&upstream);
+    let mut client = andon.connect();
+    client.send(get_with("/socket", &ASKS.replace("keep-alive", "close")));
+    let mut peer = upstream.accept();
+    peer.head();
+    peer.send(AGREES);
+    let head = client.response();
+    assert_eq!((head.status(), head.field("connection")), (101, Some("upgrade")));
+    converse(&andon, client, peer);
+}
+
+#[test]
 fn bytes_right_behind_the_request_reach_the_upstream() {
     let upstream = Manual::start();
     let andon = allowing(&upstream);

@@ -173,6 +173,8 @@ pub(super) fn write(
     }
     let keep_alive = asker.keep_alive && !says_close && sizing != Some(Sizing::Connection);
     match (keep_alive, asker.is_http_11) {
+        // It says what becomes of the connection.
+        _ if parts.status == StatusCode::SWITCHING_PROTOCOLS => {}
         (false, true) if !says_close => into.extend_from_slice(b"connection: close\r\n"),
         // Not taken for granted there.
         (true, false) => into.extend_from_slice(b"connection: keep-alive\r\n"),
