@@ -79,7 +79,8 @@ class Field:
     the work leaves its traces in a process, each measurement begins with a new one."""
 
     def __init__(self, bench, scenario):
-        self.bench, self.scenario, self.units, self.stack = bench, scenario, {}, contextlib.ExitStack()
+        self.bench, self.scenario, self.stack = bench, scenario, contextlib.ExitStack()
+        self.units, self.capacities = {}, {}  # by name of the peer and variation
 
     def __enter__(self):
         return self
@@ -88,13 +89,19 @@ class Field:
         self.stack.close()
 
     def measure(self, peer, variation):
-        """Figures by the name of the row: the variation, or the loads of an open loop."""
+        """Figures by the name of the row: the variation, or the loads of an open loop. Where all keep one pace there are none the
+        first time: then it is found out what each can carry."""
         if self.scenario.leaves_traces:
             with self.ready(peer, variation) as (unit, share):
                 return self.rows(unit, share, variation)
-        if (peer.name, variation) not in self.units:
-            self.units[peer.name, variation] = self.stack.enter_context(self.ready(peer, variation))
-        return self.rows(*self.units[peer.name, variation], variation)
+        key = (peer.name, variation)
+        if key not in self.units:
+            self.units[key] = self.stack.enter_context(self.ready(peer, variation))
+        unit, share = self.units[key]
+        if self.scenario.has_one_pace and key not in self.capacities:
+            self.capacities[key] = capacity(unit)
+            return {}
+        return self.rows(unit, share, variation)
 
     @contextlib.contextmanager
     def ready(self, peer, variation):
@@ -107,7 +114,10 @@ class Field:
             yield unit, share
 
     def rows(self, unit, share, variation):
-        rows = KINDS.get(self.scenario.load, closed_loop)(unit, variation)
+        if self.scenario.has_one_pace:
+            rows = open_loop(unit, min(self.capacities.values()))
+        else:
+            rows = KINDS.get(self.scenario.load, closed_loop)(unit, variation)
         return {name: figures | {"canary_share": share} for name, figures in rows.items()}
 
 
@@ -130,12 +140,14 @@ def accounted(unit, work):
     return counted | costs
 
 
-def open_loop(unit, _variation):
-    """The capacity first, by wrk, then constant rates at shares of it."""
-    capacity = unit.load.run(closed(unit.scenario), unit.shape, unit.bench.seconds)["requests_per_second"]
-    if unit.scenario.disturbance:
-        return with_and_without(unit, int(capacity * DISTURBED_LOAD))
-    return {f"at {share:.0%}": at_rate(unit, int(capacity * share)) for share in OPEN_LOOP_LOADS}
+def capacity(unit):
+    """Requests a second, by wrk."""
+    return unit.load.run(closed(unit.scenario), unit.shape, unit.bench.seconds)["requests_per_second"]
+
+
+def open_loop(unit, carried):
+    """Constant rates at shares of what all can carry."""
+    return {f"at {share:.0%}": at_rate(unit, int(carried * share)) for share in OPEN_LOOP_LOADS}
 
 
 def at_rate(unit, rate, failures_allowed=False):
@@ -147,7 +159,8 @@ def at_rate(unit, rate, failures_allowed=False):
     return accounted(unit, ask)
 
 
-def with_and_without(unit, rate):
+def with_and_without(unit, _variation):
+    rate = int(capacity(unit) * DISTURBED_LOAD)
     calm = at_rate(unit, rate)
     with disturb.disturbed(unit, unit.bench.seconds) as found:
         figures = at_rate(unit, rate, failures_allowed=unit.scenario.disturbance == "death")
@@ -199,4 +212,4 @@ def open_connections(holder):
     return json.loads(said)["open"]
 
 
-KINDS = {"idle": idle, "open-loop": open_loop}
+KINDS = {"idle": idle, "open-loop": with_and_without}

@@ -9,7 +9,7 @@ IDLE_CONNECTIONS = 10_000
 IDLE_ROUNDS_MAX = 3
 MANY_ROUTES = 10_000
 MANY_ENDPOINTS = 1_000
-OPEN_LOOP_LOADS = (0.2, 0.5, 0.8)  # shares of the capacity of the same peer, measured right before
+OPEN_LOOP_LOADS = (0.2, 0.5, 0.8)  # shares of the capacity of the peer that has the least
 BROWSER_HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8",
@@ -56,6 +56,11 @@ class Scenario:
     def leaves_traces(self):
         """In the processes that did the work."""
         return self.load == "idle" or bool(self.disturbance)
+
+    @property
+    def has_one_pace(self):
+        """The same rate for all peers: who can carry more is not asked for more."""
+        return self.load == "open-loop" and not self.disturbance
 
     def rounds_of(self, rounds):
         """Out of so many: what ten thousand idle connections hold is much the same each time, and takes its time."""
@@ -107,7 +112,7 @@ LIST = [
              variations=changes(on={"sticky": True}, off={})),
     Scenario("access-log", "a line for each request in a file, and none",
              variations=changes(on={"access_log": True}, off={})),
-    Scenario("open-loop", "latency at a constant rate, from the intended moment, at shares of each peer's own capacity",
+    Scenario("open-loop", "latency at a constant rate, the same for all, from the intended moment, at shares of what the slowest peer carries",
              load="open-loop", headline="p99_ms", goal="p99 at 50% ≤ the best peer"),
     Scenario("weights-100", "latency at 50% of capacity, calm and while the weight changes 100 times a second",
              load="open-loop", peers=("andon",), disturbance="weights", headline="p99_ms"),
