@@ -6,7 +6,7 @@ from shape import Shape
 
 FILES_BESIDE, FILES_PER_CONNECTION = 500, 2.5  # what HAProxy wants to be allowed to open, its pipes included: the most
 IDLE_CONNECTIONS = 10_000
-IDLE_ROUNDS_MAX = 3
+IDLE_ROUNDS_RARER = 4
 MANY_ROUTES = 10_000
 MANY_ENDPOINTS = 1_000
 OPEN_LOOP_LOADS = (0.2, 0.5, 0.8)  # shares of the capacity of the peer that has the least
@@ -64,7 +64,7 @@ class Scenario:
 
     def rounds_of(self, rounds):
         """Out of so many: what ten thousand idle connections hold is much the same each time, and takes its time."""
-        return min(rounds, IDLE_ROUNDS_MAX) if self.load == "idle" else rounds
+        return max(1, rounds // IDLE_ROUNDS_RARER) if self.load == "idle" else rounds
 
 
 def changes(**variations):
