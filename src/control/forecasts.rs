@@ -128,8 +128,7 @@ impl Controller {
     /// The requests of the last seconds, and how often stable is remembered to fail.
     fn traffic(&self, split: &SplitLive, at: usize) -> Traffic {
         let slots = split.canaries.iter().map(|live| &live.watched).chain([&split.stable]);
-        let rps =
-            slots.map(|watched| self.windows.view(watched.slot, &self.shards).requests_per_second()).sum();
+        let rps = slots.map(|watched| self.window(watched.slot).requests_per_second()).sum();
         let record = &split.state.record;
         let live = &split.canaries[at];
         let beside = match live.compared_with {

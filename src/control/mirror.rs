@@ -21,7 +21,7 @@ impl Controller {
         Some(MirrorView {
             upstream,
             share,
-            window: self.windows.view(slot, &self.shards),
+            window: self.window(slot),
             same: sum(|copies| &copies.same),
             different: sum(|copies| &copies.different),
             dropped: sum(|copies| &copies.uncopied[0])

@@ -248,7 +248,7 @@ pub struct SignalView {
 /// What was seen of a variant in the last seconds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WindowView {
-    /// How long the window really is; 0 until there are two samples.
+    /// How long the window really is: ten to eleven, and less only after a start.
     pub seconds: f64,
     pub requests: u64,
     /// Ended with upstream blame.

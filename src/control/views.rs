@@ -9,11 +9,12 @@ use super::jobs::answer;
 use super::routes::{STABLE, SplitLive};
 use super::self_test::SelfTesting;
 use super::state::{effective, effective_sum};
-use super::view::{CanaryView, RouteView, SignalView, StableView, VerdictKind, VerdictView};
+use super::view::{CanaryView, RouteView, SignalView, StableView, VerdictKind, VerdictView, WindowView};
 use super::watched::CanaryLive;
 use crate::config::Weight;
 use crate::config::units::WHOLE_PPM;
 use crate::immune::Verdict;
+use crate::metrics::SlotId;
 use crate::store::record::RouteRecord;
 
 impl Controller {
@@ -84,7 +85,7 @@ impl Controller {
         StableView {
             upstream: Arc::clone(&split.state.record.stable.upstream),
             effective: Weight::from_ppm(rest_ppm).unwrap_or(Weight::WHOLE),
-            window: self.windows.view(split.stable.slot, &self.shards),
+            window: self.window(split.stable.slot),
         }
     }
 
@@ -101,10 +102,14 @@ impl Controller {
                 file_aim: canary.file_aim,
                 back_off: self.back_off_view(split, at),
                 verdict: self.verdict(split, at),
-                window: self.windows.view(live.watched.slot, &self.shards),
+                window: self.window(live.watched.slot),
                 lots: split.lots.as_ref().map(|_| live.lots.view()),
             })
             .collect()
+    }
+
+    pub(super) fn window(&self, slot: SlotId) -> WindowView {
+        self.windows.view(slot, self.clock.now_us(), &self.shards)
     }
 
     fn verdict(&self, split: &SplitLive, canary: usize) -> VerdictView {

@@ -2,8 +2,9 @@
 //!
 //! Nothing is decided by these numbers, so they must be cheap and bounded, also with 10 000 routes:
 //!
-//! - requests and failures: a ring of one-second samples per slot, so the window is the last ten whole seconds. A slot has one
-//!   from its first request on until nothing has moved in it for a window; all others are not looked at;
+//! - requests and failures: a ring of one-second samples per slot. The window goes from the oldest to now, so it is ten to
+//!   eleven seconds long, and what has just ended is in it. A slot has a ring from its first request on until nothing has
+//!   moved in it for a window; all others are not looked at;
 //! - latency: two copies of the slot's histogram, taken ten seconds apart in turn. The quantiles are those of
 //!   everything since the older copy, that is of the last ten to twenty seconds, and are worked out only when
 //!   somebody asks. A pair of copies is 12 KiB, so only [`LATENCY_SLOTS_MAX`] slots may have one, and have it from their
@@ -19,7 +20,7 @@ pub(super) const WINDOW_SECONDS: usize = 10;
 pub(super) const SAMPLE_EVERY_US: u64 = 1_000_000;
 pub(super) const LATENCY_SLOTS_MAX: usize = 1_024;
 
-/// One more than seconds: a window is the difference of its ends.
+/// One more than seconds: a window is at least as long as the samples are apart.
 const SAMPLES: usize = WINDOW_SECONDS + 1;
 const LATENCY_COPY_EVERY_US: u64 = 10_000_000;
 
@@ -112,17 +113,16 @@ impl Windows {
         }
     }
 
-    pub(super) fn view(&self, slot: SlotId, shards: &Shards) -> WindowView {
-        let mut view = WindowView { in_flight: shards.totals(slot).in_flight(), ..WindowView::default() };
+    pub(super) fn view(&self, slot: SlotId, now_us: u64, shards: &Shards) -> WindowView {
+        let totals = shards.totals(slot);
+        let mut view = WindowView { in_flight: totals.in_flight(), ..WindowView::default() };
         let ring = self.rings.get(&slot).copied();
         let ring = ring.or_else(|| self.still.get(&slot).map(|known| [*known; SAMPLES]));
         if let (Some(ring), Some(newest)) = (ring, self.taken.checked_sub(1)) {
             let oldest = newest.saturating_sub(WINDOW_SECONDS) % SAMPLES;
-            let newest = newest % SAMPLES;
-            let span_us = self.taken_us[newest] - self.taken_us[oldest];
-            view.seconds = span_us as f64 / 1e6;
-            view.requests = ring[newest].requests.saturating_sub(ring[oldest].requests);
-            view.failures = ring[newest].failures.saturating_sub(ring[oldest].failures);
+            view.seconds = now_us.saturating_sub(self.taken_us[oldest]) as f64 / 1e6;
+            view.requests = totals.finished.saturating_sub(ring[oldest].requests);
+            view.failures = totals.failed.saturating_sub(ring[oldest].failures);
         }
         if let Some(latency) = self.latencies.get(&slot) {
             let counts = latency.since_older(slot, shards);
@@ -178,4 +178,33 @@ fn histogram(slot: SlotId, shards: &Shards) -> Box<[u64; BUCKETS]> {
     let mut counts = Box::new([0; BUCKETS]);
     shards.add_latency(slot, &mut counts);
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::control::rig::{Rig, shop};
+    use crate::metrics::Outcome;
+
+    #[tokio::test]
+    async fn windows_hold_ten_seconds_and_what_came_since_the_last_sample() {
+        let mut rig = Rig::new(shop("5%")).await;
+        for _ in 0..12 {
+            rig.all_is_well();
+        }
+        let window = rig.canary().window;
+        assert_eq!((window.seconds, window.requests, window.failures), (10.9, 218, 0));
+    }
+
+    #[tokio::test]
+    async fn what_has_just_ended_is_in_the_window() {
+        let mut rig = Rig::new(shop("5%")).await;
+        rig.tick();
+        rig.serve("canary", 20, Outcome::Success);
+        rig.pass(Duration::from_millis(50));
+        let window = rig.canary().window;
+        assert_eq!((window.seconds, window.requests), (0.05, 20));
+        assert!((window.requests_per_second() - 400.0).abs() < 0.01, "{window:?}");
+    }
 }

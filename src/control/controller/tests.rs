@@ -341,16 +341,6 @@ async fn what_needs_a_restart_is_said_and_the_rest_applies() {
 }
 
 #[tokio::test]
-async fn windows_hold_the_last_ten_seconds() {
-    let mut rig = Rig::new(shop("5%")).await;
-    for _ in 0..12 {
-        rig.all_is_well();
-    }
-    let window = rig.canary().window;
-    assert_eq!((window.seconds, window.requests, window.failures), (10.0, 200, 0));
-}
-
-#[tokio::test]
 async fn a_file_that_cannot_be_read_changes_nothing() {
     let mut rig = Rig::new(shop("5%")).await;
     rig.controller.config_path = Some("no/such/file.toml".into());
