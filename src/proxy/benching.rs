@@ -8,8 +8,9 @@ use http::request::Parts;
 use tokio::sync::watch;
 
 use super::connection::{self, Downstream};
+use super::request_id::request_id;
 use super::worker::Worker;
-use super::{Admission, Phase, Reserve, Setup, clock, headers, request};
+use super::{Admission, Phase, Reserve, Setup, clock, headers};
 use crate::config::Listener;
 use crate::metrics::Shard;
 use crate::routing::Live;
@@ -41,7 +42,7 @@ impl Hop {
     /// As `request` makes a head ready for the upstream.
     pub fn prepare_request(&self, parts: &mut Parts) {
         let worker = &self.0.worker;
-        let id = || request::request_id(worker.random_u64(), worker.random_u64());
+        let id = || request_id(worker.random_u64(), worker.random_u64());
         headers::prepare_request(parts, &self.0, id);
     }
 }

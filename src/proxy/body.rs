@@ -41,7 +41,8 @@ pub(super) struct ResponseBody {
 enum Kind {
     Empty,
     Text(Option<Bytes>),
-    Streaming(Download),
+    /// In a box, so that whoever hands the body on does not move all of it.
+    Streaming(Box<Download>),
 }
 
 struct Download {
@@ -77,7 +78,8 @@ impl ResponseBody {
     pub(super) fn streaming(incoming: UpstreamBody, tail: Tail) -> Self {
         let Tail { record, upload, timeout, total } = tail;
         let stalled = Deadline::after(&record.worker().deadlines, timeout);
-        let download = Download { incoming: Some(incoming), record, upload, timeout, stalled, total };
+        let incoming = Some(incoming);
+        let mut download = Box::new(Download { incoming, record, upload, timeout, stalled, total });
         // Nobody polls a body that is over from the start, so its end is noticed here.
         if download.is_end_stream() {
             download.end();
@@ -180,7 +182,7 @@ impl Download {
     }
 
     /// The last byte went by: the request is over, the connection is free.
-    fn end(mut self) {
+    fn end(&mut self) {
         let now = self.record.complete();
         if let Some(UpstreamBody::Own(connection)) = self.incoming.take() {
             self.record.worker().pools.put_back(connection, now);
@@ -218,7 +220,7 @@ impl Body for ResponseBody {
                 false
             }
         };
-        if ended && let Kind::Streaming(download) = std::mem::replace(&mut this.kind, Kind::Empty) {
+        if ended && let Kind::Streaming(mut download) = std::mem::replace(&mut this.kind, Kind::Empty) {
             download.end();
         }
         frame

@@ -5,12 +5,13 @@
 
 use std::io;
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use thiserror::Error;
 
 use super::body::ResponseBody;
 use super::failure::Broken;
 use super::grpc;
+use super::message::Response;
 use crate::metrics::{Blame, Outcome};
 
 #[derive(Debug, Error)]

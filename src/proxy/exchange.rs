@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 
 use super::connect::{Freshness, obtain};
 use super::connection::Downstream;
@@ -16,6 +16,7 @@ use super::early::Ahead;
 use super::error::ProxyError;
 use super::failure::{Broken, Failed};
 use super::headers::Content;
+use super::message::{Request, Response};
 use super::pool::UpstreamConnection;
 use super::recall::Recall;
 use super::record::Record;
@@ -38,8 +39,7 @@ const TRIES_MAX: u32 = 4;
 
 /// A request as the upstream will get it.
 pub(super) struct Outgoing {
-    /// In a box: it is handed on more often than it is looked at.
-    pub(super) request: Box<Request<RequestBody>>,
+    pub(super) request: Request<RequestBody>,
     pub(super) websocket: Option<Asked>,
     /// `None`: there is no body.
     pub(super) body_state: Option<Rc<Cell<BodyState>>>,
@@ -55,7 +55,7 @@ pub(super) struct Exchanged {
 /// What a failed attempt leaves to try again with.
 pub(super) enum Again {
     /// Nothing of the request was written.
-    Unsent(Box<Request<RequestBody>>),
+    Unsent(Request<RequestBody>),
     Sent(Head),
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn exchange(
             (Some((next, outcome)), Some(again)) => (next, outcome, again),
             (_, again) => {
                 if let Some(Again::Sent(head)) = again {
-                    downstream.worker.stock.keep(head.into_headers());
+                    downstream.worker.stock.keep_request(head.into_parts());
                 }
                 let response = result?;
                 let switched = websocket.filter(|asked| agrees(&response, asked));
@@ -155,7 +155,7 @@ fn outcome_of(result: &Result<Response<UpstreamBody>, ProxyError>, decision: &De
 
 /// Sends to the endpoint that the decision names. A dead pooled connection's request is sent again where that is
 /// safe, at most once on a new connection; that is nobody's failure, and is not counted.
-async fn attempt(mut request: Box<Request<RequestBody>>, means: Means<'_>, record: &Record) -> Attempt {
+async fn attempt(mut request: Request<RequestBody>, means: Means<'_>, record: &Record) -> Attempt {
     let Means { downstream, websocket, body_state, spare } = means;
     let (worker, decision) = (&downstream.worker, record.decision());
     // What becomes a tunnel keeps its connection.

@@ -8,10 +8,11 @@
 
 use http::header::{self, HeaderValue};
 use http::uri::Scheme;
-use http::{HeaderMap, Method, Request, StatusCode, Version};
+use http::{HeaderMap, Method, StatusCode, Version};
 use http_body::Body;
 use thiserror::Error;
 
+use super::message::Request;
 use super::{headers, http2_head};
 use crate::config::{Listener, PathFault};
 
@@ -123,10 +124,21 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Fault> {
     }
 }
 
+/// Which bytes may be in the name of a host.
+const IN_NAME: [bool; 256] = {
+    let mut may = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        may[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    may
+};
+
 /// A name, an IPv4 address or an IPv6 one in brackets, and a port. Empty is a host too (RFC 9112, 3.2). Stricter than
 /// RFC 3986, whose names may hold escapes and commas that some read as two hosts.
 fn is_host(host: &[u8]) -> bool {
-    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let in_name = |byte: &u8| IN_NAME[usize::from(*byte)];
     let in_brackets = |byte: &u8| byte.is_ascii_hexdigit() || b":.".contains(byte);
     let (name_is_right, after) = match host {
         [b'[', inner @ ..] => match inner.iter().position(|byte| *byte == b']') {

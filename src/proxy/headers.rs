@@ -6,10 +6,11 @@
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, Response, Uri, Version};
+use http::{HeaderMap, Uri, Version};
 
 use super::connection::Downstream;
 use super::forwarded;
+use super::message::{Request, Response};
 use crate::config;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -97,7 +98,7 @@ pub(super) fn prepare_request(
 
 /// Makes a request that is ready for HTTP/1 ready for HTTP/2: the target names scheme and host, and the fields that
 /// belong to HTTP/1 alone are gone. `false`: the host is none.
-pub(super) fn write_for_http2<B>(request: &mut http::Request<B>, scheme: Scheme) -> bool {
+pub(super) fn write_for_http2<B>(request: &mut Request<B>, scheme: Scheme) -> bool {
     let headers = request.headers_mut();
     for name in [header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE] {
         headers.remove(name);

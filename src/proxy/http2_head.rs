@@ -1,7 +1,9 @@
 //! What the head of a request may say on HTTP/2 that h2 lets through, and that could be read in two ways (RFC 9113, 8.3.1).
 //! Refused before it is routed; what is left means the same on HTTP/1.
 
-use http::{Request, header};
+use http::header;
+
+use super::message::Request;
 
 /// Why a request is refused with 400.
 pub(super) fn fault<B>(request: &Request<B>) -> Option<&'static str> {
@@ -38,9 +40,10 @@ mod tests {
     #[test]
     fn one_host_and_one_length() {
         let of = |uri: &str, fields: &[(&str, &str)]| {
-            let request =
-                fields.iter().fold(Request::get(uri), |request, (name, value)| request.header(*name, *value));
-            fault(&request.body(()).unwrap())
+            let request = fields
+                .iter()
+                .fold(http::Request::get(uri), |request, (name, value)| request.header(*name, *value));
+            fault(&request.body(()).unwrap().into())
         };
         assert_eq!(of("http://a/", &[]), None);
         assert_eq!(of("/", &[("host", "a")]), None);

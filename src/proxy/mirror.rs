@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{StatusCode, header};
 use http_body_util::BodyExt;
 
 use super::access_log::{Line, Route};
@@ -21,6 +21,7 @@ use super::clock;
 use super::connection::Downstream;
 use super::exchange::{Exchanged, Outgoing, exchange};
 use super::headers::Content;
+use super::message::Request;
 use super::record::Record;
 use super::replay::{BodyCopy, Head, Spare, SpareBody};
 use super::total::Total;

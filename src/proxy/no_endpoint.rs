@@ -5,12 +5,13 @@
 
 use std::time::Instant;
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 
 use super::access_log::{End, Line};
 use super::body::ResponseBody;
 use super::clock::{self, micros};
 use super::error::answer;
+use super::message::Response;
 use super::worker::Worker;
 use crate::metrics::judged::Evidence;
 use crate::metrics::shard::Finish;

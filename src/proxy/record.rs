@@ -8,13 +8,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, StatusCode};
 use http_body::Body;
 
 use super::access_log::{End, Line};
 use super::clock::{self, micros};
 use super::grpc;
 use super::headers::Content;
+use super::message::Response;
 use super::no_endpoint;
 use super::retry::Kind;
 use super::worker::Worker;

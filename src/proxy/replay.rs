@@ -13,10 +13,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, header};
+use http::{HeaderMap, Method, header, request};
 use http_body::{Frame, SizeHint};
 
 use super::early::{Gate, Hints};
+use super::message::Request;
 use super::upload::{BodyState, RequestBody, Upload};
 
 /// What is left to send a request again with, beside its head.
@@ -54,7 +55,7 @@ impl Spare {
     }
 
     /// `None`: not all of the body is there any more. What sent the request before must be gone.
-    pub(super) fn request(&self, head: Head) -> Option<Box<Request<RequestBody>>> {
+    pub(super) fn request(&self, head: Head) -> Option<Request<RequestBody>> {
         let body = match &self.body {
             SpareBody::Empty => RequestBody::Empty,
             SpareBody::Kept(keeper) => RequestBody::Kept(keeper.play()?),
@@ -65,7 +66,7 @@ impl Spare {
 }
 
 /// A request of HTTP/1 without its body.
-pub(super) struct Head(Box<Request<RequestBody>>);
+pub(super) struct Head(Request<RequestBody>);
 
 impl Head {
     /// A copy.
@@ -74,11 +75,11 @@ impl Head {
         head.method_mut().clone_from(request.method());
         head.uri_mut().clone_from(request.uri());
         head.headers_mut().clone_from(request.headers());
-        Self(Box::new(head))
+        Self(head)
     }
 
     /// What is left of a request that was sent.
-    pub(super) fn left(request: Box<Request<RequestBody>>) -> Self {
+    pub(super) fn left(request: Request<RequestBody>) -> Self {
         Self(request)
     }
 
@@ -90,16 +91,15 @@ impl Head {
         self.0.headers()
     }
 
-    pub(super) fn into_headers(self) -> HeaderMap {
-        let (parts, _) = self.0.into_parts();
-        parts.headers
+    pub(super) fn into_parts(self) -> Box<request::Parts> {
+        self.0.into_parts().0
     }
 
     pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
         self.0.headers_mut()
     }
 
-    pub(super) fn with(mut self, body: RequestBody) -> Box<Request<RequestBody>> {
+    pub(super) fn with(mut self, body: RequestBody) -> Request<RequestBody> {
         *self.0.body_mut() = body;
         self.0
     }

@@ -14,7 +14,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderValue, StatusCode, Uri, Version, header};
 use http_body::Body;
 use hyper_util::rt::TokioIo;
 
@@ -27,10 +27,12 @@ use super::early::Gate;
 use super::error::answer;
 use super::exchange::{Exchanged, Outgoing, exchange};
 use super::headers::Content;
+use super::message::{Request, Response};
 use super::mirror::Copy;
 use super::policy::Active;
 use super::record::Record;
 use super::replay::Spare;
+use super::request_id::request_id;
 use super::total::Total;
 use super::tunnel::{self, Tunnel};
 use super::upload::{BodyState, RequestBody, UploadSetup};
@@ -302,18 +304,7 @@ fn prepare(
     if let Some(copy) = &mut changes.copy {
         copy.take(&request, &spare);
     }
-    Outgoing { request: Box::new(request), websocket, body_state, spare: Spare { body: spare, gate, hints } }
-}
-
-/// 32 hex digits.
-pub(super) fn request_id(high: u64, low: u64) -> HeaderValue {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [0; 32];
-    for (index, byte) in text.iter_mut().enumerate() {
-        let half = if index < 16 { high } else { low };
-        *byte = DIGITS[(half >> (60 - 4 * (index % 16)) & 15) as usize];
-    }
-    HeaderValue::from_bytes(&text).expect("hex digits are valid in a header")
+    Outgoing { request, websocket, body_state, spare: Spare { body: spare, gate, hints } }
 }
 
 /// What goes on behind the head of the answer.
@@ -365,7 +356,7 @@ fn switch(
     record: Box<Record>,
 ) -> Response<ResponseBody> {
     downstream.expect_rests(record.decision().timeouts.stream);
-    let upgrade = hyper::upgrade::on(&mut response);
+    let upgrade = response.upgrade();
     let (mut parts, incoming) = response.into_parts();
     let upstream = tunnel::Upstream::of(incoming, upgrade);
     headers::prepare_response(&mut parts.headers);

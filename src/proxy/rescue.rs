@@ -22,10 +22,9 @@
 
 use std::time::Duration;
 
-use http::Request;
-
 use super::clock;
 use super::exchange::Again;
+use super::message::Request;
 use super::record::Record;
 use super::replay::Spare;
 use super::retry::{Income, Kind, RESCUES_PER_SECOND, pause};

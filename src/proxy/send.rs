@@ -7,13 +7,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::uri::Scheme;
-use http::{Method, Request, Response, Version, header};
+use http::{Method, Version, header};
 
 use super::connection::Downstream;
 use super::deadline::Deadline;
 use super::early::Ahead;
 use super::failure::{Broken, Failed};
 use super::headers;
+use super::message::{Request, Response};
 use super::pool::{SharedStream, UpstreamConnection};
 use super::recall::Recall;
 use super::record::Record;
@@ -70,7 +71,7 @@ async fn send_on_shared(
         websocket::write_as_connect(request);
     }
     let message = std::mem::replace(request, Request::new(RequestBody::Empty));
-    let mut sent = pin!(stream.sender().try_send_request(message));
+    let mut sent = pin!(stream.sender().try_send_request(message.into()));
     let mut unsent = None;
     let head = wait.head(|context| {
         sent.as_mut().poll(context).map_err(|mut error| {
@@ -80,7 +81,7 @@ async fn send_on_shared(
     });
     let head = head.await;
     if let Some(unsent) = unsent {
-        *request = unsent;
+        *request = unsent.into();
         return Err(Failed::Unsent);
     }
     // Perhaps nobody is there any more: nobody else is to wait for that.
@@ -91,7 +92,7 @@ async fn send_on_shared(
         Err(Failed::Broken(broken)) if broken.tells_of_connection() => stream.retire(),
         Err(_) => {}
     }
-    head.map(|head| head.map(|incoming| UpstreamBody::Shared(incoming, stream)))
+    head.map(|head| Response::from(head).map(|incoming| UpstreamBody::Shared(incoming, stream)))
 }
 
 /// How long to wait for a head, and whom to tell on the way that it is late.

@@ -5,13 +5,14 @@
 //! handshake's key exists on HTTP/1 only; where one side has none, we make or check it.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use http_body::Body;
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 
 use super::downstream_body::DownstreamBody;
 use super::headers::{has_token, is_sole_token};
+use super::message::Request;
 use super::upload::RequestBody;
 
 /// What RFC 6455, 1.3, has the server append to the key.
@@ -49,11 +50,11 @@ fn asked_by_upgrade(request: &Request<DownstreamBody>) -> Option<Asked> {
 }
 
 fn asked_by_connect(request: &mut Request<DownstreamBody>, random: [u8; 16]) -> Option<Asked> {
-    let protocol = request.extensions().get::<Protocol>()?;
+    let protocol = request.extensions_mut().get::<Protocol>()?;
     if !protocol.as_str().eq_ignore_ascii_case("websocket") {
         return None;
     }
-    let connect = hyper::upgrade::on(&mut *request);
+    let connect = request.upgrade();
     *request.method_mut() = Method::GET;
     let key = HeaderValue::from_str(&base64(&random)).ok()?;
     request.headers_mut().insert(header::SEC_WEBSOCKET_KEY, key.clone());

@@ -178,7 +178,7 @@ mod tests {
     use std::net::IpAddr;
     use std::sync::Arc;
 
-    use http::{Request, Version};
+    use http::Version;
     use serde_json::{Value, json};
 
     use super::super::End;
@@ -193,8 +193,8 @@ mod tests {
     }
 
     fn served() -> Box<Line> {
-        let request = Request::get("/a?b=1").header("user-agent", "curl/8").body(()).unwrap();
-        let mut line = Line::of(&request, IpAddr::from([192, 0, 2, 1]), None);
+        let request = http::Request::get("/a?b=1").header("user-agent", "curl/8").body(()).unwrap();
+        let mut line = Line::of(&request.into(), IpAddr::from([192, 0, 2, 1]), None);
         line.unix_ms = 1_700_000_000_007;
         line.status = 200;
         line.bytes_down = 5;

@@ -10,8 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use http::{HeaderMap, HeaderName, Request, Version, header};
+use http::{HeaderMap, HeaderName, Version, header};
 
+use super::message::Request;
 use super::trace::TraceId;
 use super::{clock, headers, spans};
 use crate::config;
@@ -240,12 +241,12 @@ mod tests {
     #[test]
     fn each_field_is_cut_to_its_bound_and_none_runs_into_another() {
         let long = "x".repeat(70_000);
-        let request = Request::get(format!("/{}", &long[..5_000]))
+        let request = http::Request::get(format!("/{}", &long[..5_000]))
             .header("host", "a")
             .header("referer", long)
             .body(())
             .unwrap();
-        let mut line = Line::of(&request, IpAddr::from([192, 0, 2, 1]), None);
+        let mut line = Line::of(&request.into(), IpAddr::from([192, 0, 2, 1]), None);
         assert_eq!(line.text.get(Field::Method), b"GET");
         assert_eq!(line.text.get(Field::Target).len(), 4_096);
         assert_eq!(line.text.get(Field::Host), b"a");

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, StatusCode};
+use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -19,6 +19,7 @@ use super::super::deadline::Deadline;
 use super::super::downstream_body::DownstreamBody;
 use super::super::error::answer;
 use super::super::http1::{Answering, Asker, Outlet, RequestHead, Unread, Wire};
+use super::super::message::{Request, Response};
 use super::super::splice::Pipe;
 use super::super::stream::Stream;
 use super::super::tunnel;
@@ -145,8 +146,8 @@ async fn next_head(downstream: &Downstream, wire: &Wire) -> Result<Option<Reques
     .await
 }
 
-fn with_body(wire: &Rc<Wire>, mut head: RequestHead) -> (Request<DownstreamBody>, Asker) {
-    let body = wire.body(&mut head).map_or(DownstreamBody::Empty, DownstreamBody::Own);
+fn with_body(wire: &Rc<Wire>, head: RequestHead) -> (Request<DownstreamBody>, Asker) {
+    let body = wire.body(&head).map_or(DownstreamBody::Empty, DownstreamBody::Own);
     (head.request.map(|()| body), head.asker)
 }
 

@@ -19,6 +19,7 @@ use hyper::service::service_fn;
 
 use super::super::deadline::Deadline;
 use super::super::downstream_body::DownstreamBody;
+use super::super::message::Request;
 use super::super::stream::Stream;
 use super::super::worker::{BUFFER_BYTES_MAX, HEADER_LIST_BYTES_MAX};
 use super::request;
@@ -47,11 +48,12 @@ pub(super) async fn serve(downstream: Rc<Downstream>, stream: Stream, first: Byt
     let (journey, counted) = (Rc::clone(&downstream), Rc::clone(&haste));
     let service = service_fn(move |request| {
         let unanswered = Unanswered::new(&counted);
-        let answer = request::handle(Rc::clone(&journey), request.map(DownstreamBody::Shared));
+        let request = Request::from(request).map(DownstreamBody::Shared);
+        let answer = request::handle(Rc::clone(&journey), request);
         async move {
             let answer = answer.await;
             unanswered.answered();
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(answer.into())
         }
     });
     let mut connection = http2::Builder::new(Streams(Rc::clone(&downstream)))

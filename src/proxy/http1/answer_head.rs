@@ -4,16 +4,14 @@ use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
-use http::{Method, Response, StatusCode, Version, header};
+use http::{Method, StatusCode, Version, header};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use super::super::headers::has_token;
+use super::super::message::Response;
 use super::Error;
-use super::chunked::Chunked;
-use super::head::{
-    FIELDS_MAX, Field, Framing, Place, Places, Sizing, Told, fields, write_field, write_length,
-};
+use super::head::{FIELDS_MAX, Field, Framing, Place, Places, Told, read_fields, write_field, write_length};
 use super::stock::Stock;
 
 /// Room for one, before it is known.
@@ -53,21 +51,20 @@ struct Line {
 fn read(bytes: &Bytes, line: &Line, places: &Places, method: &Method, stock: &Stock) -> Result<Head, Error> {
     let status = StatusCode::from_u16(line.code).map_err(|_| Error::Malformed("the status is none"))?;
     let version = if line.is_http_11 { Version::HTTP_11 } else { Version::HTTP_10 };
-    let mut response = Response::new(());
     let mut told = Told::default();
-    let mut headers = fields(bytes, places, stock.means(), |name, value| told.hear(name, value))?;
+    let mut head = stock.answer();
+    let name_of = |letters: &[u8]| stock.name(letters);
+    read_fields((bytes, places), &mut head.headers, name_of, |name, value| told.hear(name, value))?;
     if told.chunked {
         // Chunked overrides a length (RFC 9112, 6.3). Kept, the length would cut the body where it says.
-        headers.remove(header::CONTENT_LENGTH);
+        head.headers.remove(header::CONTENT_LENGTH);
     }
-    *response.headers_mut() = headers;
-    *response.status_mut() = status;
-    *response.version_mut() = version;
+    (head.status, head.version) = (status, version);
     let reason = &bytes[line.reason.range()];
     if Some(reason) != status.canonical_reason().map(str::as_bytes)
         && let Ok(reason) = ReasonPhrase::try_from(reason)
     {
-        response.extensions_mut().insert(reason);
+        head.extensions.insert(reason);
     }
     let keep_alive = told.keeps_alive(line.is_http_11);
     let framing = if status.is_informational() {
@@ -76,7 +73,8 @@ fn read(bytes: &Bytes, line: &Line, places: &Places, method: &Method, stock: &St
         let framing = framing(&told, version)?;
         if may_have_body(method, status) { framing } else { Framing::Length(0) }
     };
-    Ok(Head { response, keep_alive: keep_alive && !matches!(framing, Framing::Connection), framing })
+    let keep_alive = keep_alive && !matches!(framing, Framing::Connection);
+    Ok(Head { response: Response::from_parts(head, ()), framing, keep_alive })
 }
 
 fn framing(told: &Told, version: Version) -> Result<Framing, Error> {
@@ -88,7 +86,7 @@ fn framing(told: &Told, version: Version) -> Result<Framing, Error> {
         return Err(Error::OddLength);
     }
     Ok(match (told.chunked, told.length) {
-        (true, _) => Framing::Chunked(Chunked::default()),
+        (true, _) => Framing::Chunked,
         (false, Some(length)) => Framing::Length(length),
         (false, None) => Framing::Connection,
     })
@@ -117,14 +115,14 @@ impl Asker {
 }
 
 /// How the body of this answer is sent. `None`: there is none, whatever the body says.
-pub(super) fn sizing(parts: &Parts, body: &impl Body, asker: &Asker) -> Option<Sizing> {
+pub(super) fn sizing(parts: &Parts, body: &impl Body, asker: &Asker) -> Option<Framing> {
     if body.is_end_stream() || !may_have_body(&asker.method, parts.status) {
         return None;
     }
     Some(match body.size_hint().exact() {
-        Some(length) => Sizing::Length(length),
-        None if asker.is_http_11 => Sizing::Chunked,
-        None => Sizing::Connection,
+        Some(length) => Framing::Length(length),
+        None if asker.is_http_11 => Framing::Chunked,
+        None => Framing::Connection,
     })
 }
 
@@ -132,7 +130,7 @@ pub(super) fn sizing(parts: &Parts, body: &impl Body, asker: &Asker) -> Option<S
 pub(super) fn write(
     into: &mut Vec<u8>,
     parts: &Parts,
-    (sizing, length): (Option<Sizing>, Option<u64>),
+    (sizing, length): (Option<Framing>, Option<u64>),
     asker: &Asker,
     date: &[u8],
 ) -> bool {
@@ -146,7 +144,7 @@ pub(super) fn write(
             header::TRANSFER_ENCODING => continue,
             header::CONTENT_LENGTH if !is_head || says_length => continue,
             header::CONTENT_LENGTH => says_length = true,
-            header::TRAILER if sizing != Some(Sizing::Chunked) => continue,
+            header::TRAILER if sizing != Some(Framing::Chunked) => continue,
             header::CONNECTION => says_close |= has_token(value, "close"),
             header::DATE => says_date = true,
             _ => {}
@@ -154,9 +152,9 @@ pub(super) fn write(
         write_field(into, name, value.as_bytes());
     }
     match sizing {
-        Some(Sizing::Chunked) => into.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-        Some(Sizing::Connection) => {}
-        Some(Sizing::Length(length)) => write_length(into, length),
+        Some(Framing::Chunked) => into.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Some(Framing::Connection) => {}
+        Some(Framing::Length(length)) => write_length(into, length),
         // What a GET would bring, where that is known.
         None if is_head => {
             if let Some(length @ 1..) = length
@@ -171,7 +169,7 @@ pub(super) fn write(
     if !says_date {
         write_field(into, &header::DATE, date);
     }
-    let keep_alive = asker.keep_alive && !says_close && sizing != Some(Sizing::Connection);
+    let keep_alive = asker.keep_alive && !says_close && sizing != Some(Framing::Connection);
     match (keep_alive, asker.is_http_11) {
         // It says what becomes of the connection.
         _ if parts.status == StatusCode::SWITCHING_PROTOCOLS => {}

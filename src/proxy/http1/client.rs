@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::unconstrained;
 
 use super::super::early::{ANSWERS_AHEAD_MAX, Ahead};
+use super::super::message::{Request, Response};
 use super::super::splice::{Pipe, WORTHWHILE_BYTES};
 use super::super::stream::Stream;
 use super::super::upload::RequestBody;

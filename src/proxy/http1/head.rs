@@ -8,7 +8,6 @@ use smallvec::SmallVec;
 
 use super::super::headers::{has_token, is_plain_number};
 use super::Error;
-use super::chunked::Chunked;
 
 /// Fields in the head of an answer, or in trailers; in the head of a request, if nobody wants another number.
 pub(super) const FIELDS_MAX: usize = 100;
@@ -16,18 +15,9 @@ pub(super) const FIELDS_MAX: usize = 100;
 /// Room for those that are put in on the way, so that the map need not grow.
 const FIELDS_ADDED: usize = 5;
 
-/// Where a body ends.
-pub(super) enum Framing {
-    /// Behind so many bytes more.
-    Length(u64),
-    Chunked(Chunked),
-    /// Where the connection does.
-    Connection,
-}
-
-/// How a message that goes out says where its body ends.
+/// How a message says where its body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sizing {
+pub(super) enum Framing {
     /// So many bytes are to come.
     Length(u64),
     Chunked,
@@ -44,8 +34,10 @@ pub(super) fn parse_trailers(bytes: &Bytes) -> Result<HeaderMap, Error> {
         httparse::Status::Complete((length, found)) if length == bytes.len() => {
             let mut places = Places::default();
             places.find(found, bytes);
-            let name = |letters: &[u8]| HeaderName::from_bytes(letters).ok();
-            fields(bytes, &places, (HeaderMap::new(), name), |_, _| true)
+            let (mut trailers, name) =
+                (HeaderMap::new(), |letters: &[u8]| HeaderName::from_bytes(letters).ok());
+            read_fields((bytes, &places), &mut trailers, name, |_, _| true)?;
+            Ok(trailers)
         }
         _ => Err(Error::Malformed("its trailers are cut short")),
     }
@@ -97,12 +89,12 @@ impl Places {
 }
 
 /// Into an empty map. The values stay where they are, in `bytes`.
-pub(super) fn fields(
-    bytes: &Bytes,
-    places: &Places,
-    (mut headers, name_of): (HeaderMap, impl Fn(&[u8]) -> Option<HeaderName>),
+pub(super) fn read_fields(
+    (bytes, places): (&Bytes, &Places),
+    headers: &mut HeaderMap,
+    name_of: impl Fn(&[u8]) -> Option<HeaderName>,
     mut goes_on: impl FnMut(&HeaderName, &HeaderValue) -> bool,
-) -> Result<HeaderMap, Error> {
+) -> Result<(), Error> {
     headers.reserve(places.0.len() + FIELDS_ADDED);
     for (name, value) in &places.0 {
         let name = name_of(&bytes[name.range()]);
@@ -114,7 +106,7 @@ pub(super) fn fields(
             headers.append(name, value);
         }
     }
-    Ok(headers)
+    Ok(())
 }
 
 /// What the fields say of framing and connection.

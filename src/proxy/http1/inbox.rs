@@ -14,6 +14,7 @@ use super::super::splice::Pipe;
 use super::super::stream::Stream;
 use super::Error;
 use super::answer_head::{self, Head};
+use super::chunked::Chunked;
 use super::head::{self, Framing};
 use super::request_head::{self, RequestHead, Unread};
 use super::stock::Stock;
@@ -34,9 +35,17 @@ pub(super) struct Inbox {
     /// Of a head that is not all here: as much of it as was there when somebody tried to read it.
     looked_at: usize,
     read_bytes: usize,
-    framing: Framing,
+    rest: Rest,
     /// The body has ended with the connection.
     closed: bool,
+}
+
+/// What is to come of the body.
+enum Rest {
+    Length(u64),
+    Chunked(Chunked),
+    /// Whatever comes before the connection ends.
+    Connection,
 }
 
 impl Default for Inbox {
@@ -46,7 +55,7 @@ impl Default for Inbox {
             searched: 0,
             looked_at: 0,
             read_bytes: READ_BYTES_MIN,
-            framing: Framing::Length(0),
+            rest: Rest::Length(0),
             closed: false,
         }
     }
@@ -95,7 +104,7 @@ impl Inbox {
         context: &mut Context<'_>,
     ) -> Poll<Result<usize, Error>> {
         let moved = ready!(pipe.poll_fill(socket, self.unread(), context)).map_err(Error::Broken)?;
-        if let Framing::Length(left) = &mut self.framing {
+        if let Rest::Length(left) = &mut self.rest {
             *left = left.saturating_sub(moved as u64);
         }
         Poll::Ready(if moved > 0 { Ok(moved) } else { Err(Error::Closed) })
@@ -190,48 +199,52 @@ impl Inbox {
             let missing = length.saturating_sub(self.buffer.len());
             self.read_bytes = missing.clamp(READ_BYTES_MIN, READ_BYTES_MAX);
         }
-        self.framing = framing;
+        self.rest = match framing {
+            Framing::Length(length) => Rest::Length(length),
+            Framing::Chunked => Rest::Chunked(Chunked::default()),
+            Framing::Connection => Rest::Connection,
+        };
     }
 
     /// The next piece of the body that is here.
     pub(super) fn take_frame(&mut self) -> Result<Option<Frame<Bytes>>, Error> {
         let here = self.buffer.len();
-        let piece = match &mut self.framing {
-            Framing::Chunked(chunked) => return chunked.take(&mut self.buffer),
-            Framing::Length(left) => {
+        let piece = match &mut self.rest {
+            Rest::Chunked(chunked) => return chunked.take(&mut self.buffer),
+            Rest::Length(left) => {
                 let piece = usize::try_from(*left).unwrap_or(here).min(here);
                 *left -= piece as u64;
                 piece
             }
-            Framing::Connection => here,
+            Rest::Connection => here,
         };
         Ok((piece > 0).then(|| Frame::data(self.buffer.split_to(piece).freeze())))
     }
 
     /// Bytes of the body that nobody has read yet, if so many are known to come.
     pub(super) fn unread(&self) -> u64 {
-        match self.framing {
-            Framing::Length(left) if self.buffer.is_empty() => left,
+        match self.rest {
+            Rest::Length(left) if self.buffer.is_empty() => left,
             _ => 0,
         }
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        match &self.framing {
-            Framing::Length(left) => *left == 0,
-            Framing::Chunked(chunked) => chunked.has_ended(),
-            Framing::Connection => self.closed && self.buffer.is_empty(),
+        match &self.rest {
+            Rest::Length(left) => *left == 0,
+            Rest::Chunked(chunked) => chunked.has_ended(),
+            Rest::Connection => self.closed && self.buffer.is_empty(),
         }
     }
 
     pub(super) fn ends_with_connection(&self) -> bool {
-        matches!(self.framing, Framing::Connection)
+        matches!(self.rest, Rest::Connection)
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        match &self.framing {
-            Framing::Length(left) => SizeHint::with_exact(*left),
-            Framing::Chunked(_) | Framing::Connection => SizeHint::default(),
+        match &self.rest {
+            Rest::Length(left) => SizeHint::with_exact(*left),
+            Rest::Chunked(_) | Rest::Connection => SizeHint::default(),
         }
     }
 

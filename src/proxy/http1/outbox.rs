@@ -14,7 +14,7 @@ use super::super::headers::has_token;
 use super::super::splice::{Pipe, is_stand_in};
 use super::super::stream::Stream;
 use super::Error;
-use super::head::{Sizing, write_field};
+use super::head::{Framing, write_field};
 
 /// A head that was larger leaves no buffer behind.
 const KEPT_BYTES_MAX: usize = 2 * 1024;
@@ -86,7 +86,7 @@ pub(super) struct Outbox<B> {
     /// Behind the piece.
     back: &'static [u8],
     body: B,
-    sizing: Sizing,
+    sizing: Framing,
     /// Trailers that the head has announced. Others are left out (RFC 9110, 6.5.1).
     announced: Vec<HeaderValue>,
     stage: Stage,
@@ -112,7 +112,7 @@ impl<B: Source> Default for Outbox<B> {
             piece: Bytes::new(),
             back: b"",
             body: B::default(),
-            sizing: Sizing::Length(0),
+            sizing: Framing::Length(0),
             announced: Vec::new(),
             stage: Stage::Through,
             untouched: false,
@@ -126,16 +126,16 @@ impl<B: Source> Outbox<B> {
     pub(super) fn begin(
         &mut self,
         body: B,
-        sizing: Option<Sizing>,
+        sizing: Option<Framing>,
         announcing: Option<&HeaderMap>,
     ) -> &mut Vec<u8> {
         self.stage = if sizing.is_some() { Stage::Body } else { Stage::Last };
         self.untouched = true;
         self.announced.clear();
-        if let (Some(Sizing::Chunked), Some(headers)) = (sizing, announcing) {
+        if let (Some(Framing::Chunked), Some(headers)) = (sizing, announcing) {
             self.announced.extend(headers.get_all(header::TRAILER).iter().cloned());
         }
-        self.sizing = sizing.unwrap_or(Sizing::Length(0));
+        self.sizing = sizing.unwrap_or(Framing::Length(0));
         self.body = body;
         self.front.clear();
         self.written = 0;
@@ -261,7 +261,7 @@ impl<B: Source> Outbox<B> {
 
     /// The next piece of the body, made ready to be written.
     fn take(&mut self, outlet: &impl Outlet, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if outlet.is_plain() && matches!(self.sizing, Sizing::Length(_)) {
+        if outlet.is_plain() && matches!(self.sizing, Framing::Length(_)) {
             self.body.let_pass();
         }
         let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()? else {
@@ -279,7 +279,7 @@ impl<B: Source> Outbox<B> {
     fn put(&mut self, data: Bytes) -> io::Result<()> {
         let ended = self.body.is_end_stream();
         match &mut self.sizing {
-            Sizing::Length(left) => {
+            Framing::Length(left) => {
                 *left = left.checked_sub(data.len() as u64).ok_or_else(wrong_length)?;
                 if *left == 0 {
                     self.stage = Stage::Last;
@@ -287,7 +287,7 @@ impl<B: Source> Outbox<B> {
                     return Err(wrong_length());
                 }
             }
-            Sizing::Chunked => {
+            Framing::Chunked => {
                 if self.written == self.front.len() {
                     self.front.clear();
                     self.written = 0;
@@ -299,8 +299,8 @@ impl<B: Source> Outbox<B> {
                     self.stage = Stage::Last;
                 }
             }
-            Sizing::Connection if ended => self.stage = Stage::Last,
-            Sizing::Connection => {}
+            Framing::Connection if ended => self.stage = Stage::Last,
+            Framing::Connection => {}
         }
         let is_alone = self.written == self.front.len();
         if data.len() <= COPIED_BYTES_MAX && !is_alone && !is_stand_in(&data) {
@@ -315,10 +315,10 @@ impl<B: Source> Outbox<B> {
     fn end(&mut self, trailers: Option<&HeaderMap>) -> io::Result<()> {
         self.stage = Stage::Last;
         match (self.sizing, trailers) {
-            (Sizing::Length(0) | Sizing::Connection, _) => {}
-            (Sizing::Length(_), _) => return Err(wrong_length()),
-            (Sizing::Chunked, None) => self.back = LAST_CHUNK,
-            (Sizing::Chunked, Some(trailers)) => {
+            (Framing::Length(0) | Framing::Connection, _) => {}
+            (Framing::Length(_), _) => return Err(wrong_length()),
+            (Framing::Chunked, None) => self.back = LAST_CHUNK,
+            (Framing::Chunked, Some(trailers)) => {
                 self.front.extend_from_slice(b"0\r\n");
                 let is_announced =
                     |name: &HeaderName| self.announced.iter().any(|names| has_token(names, name.as_str()));

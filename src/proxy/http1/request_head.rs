@@ -3,16 +3,14 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use http_body::Body;
 use thiserror::Error;
 
 use super::super::headers::{expects_continue, has_token};
+use super::super::message::Request;
 use super::answer_head::Asker;
-use super::chunked::Chunked;
-use super::head::{
-    FIELDS_MAX, Field, Framing, Place, Places, Sizing, Told, fields, write_field, write_length,
-};
+use super::head::{FIELDS_MAX, Field, Framing, Place, Places, Told, read_fields, write_field, write_length};
 use super::stock::Stock;
 use crate::config::RequestLimits;
 
@@ -126,7 +124,9 @@ fn read(bytes: &Bytes, found: Found, places: &Places, stock: &Stock) -> Result<R
     let Found { method, target, is_http_11, .. } = found;
     let uri = Uri::from_maybe_shared(bytes.slice(target.range())).map_err(|_| Unread::Malformed)?;
     let mut told = Told::default();
-    let headers = fields(bytes, places, stock.means(), |name, value| match *name {
+    let mut head = stock.request();
+    let name_of = |letters: &[u8]| stock.name(letters);
+    let fields = read_fields((bytes, places), &mut head.headers, name_of, |name, value| match *name {
         // Chunked overrides it, whatever it says.
         header::CONTENT_LENGTH if told.chunked => {
             told.says_length = true;
@@ -139,8 +139,9 @@ fn read(bytes: &Bytes, found: Found, places: &Places, stock: &Stock) -> Result<R
         }
         _ => told.hear(name, value),
     });
-    let mut headers = headers.map_err(|_| Unread::Malformed)?;
-    let framing = framing(&told, is_http_11, &mut headers)?;
+    fields.map_err(|_| Unread::Malformed)?;
+    let headers = &mut head.headers;
+    let framing = framing(&told, is_http_11, headers)?;
     let asker = Asker {
         method: method.clone(),
         is_http_11,
@@ -148,13 +149,10 @@ fn read(bytes: &Bytes, found: Found, places: &Places, stock: &Stock) -> Result<R
         keep_alive: told.keeps_alive(is_http_11) && !(told.chunked && told.says_length),
         takes_trailers: headers.get(header::TE).is_some_and(|te| has_token(te, "trailers")),
     };
-    let waits = is_http_11 && !matches!(framing, Framing::Length(0)) && expects_continue(&headers);
-    let mut request = Request::new(());
-    *request.method_mut() = method;
-    *request.uri_mut() = uri;
-    *request.version_mut() = if is_http_11 { Version::HTTP_11 } else { Version::HTTP_10 };
-    *request.headers_mut() = headers;
-    Ok(RequestHead { request, asker, framing, waits })
+    let waits = is_http_11 && !matches!(framing, Framing::Length(0)) && expects_continue(headers);
+    (head.method, head.uri) = (method, uri);
+    head.version = if is_http_11 { Version::HTTP_11 } else { Version::HTTP_10 };
+    Ok(RequestHead { request: Request::from_parts(head, ()), asker, framing, waits })
 }
 
 fn framing(told: &Told, is_http_11: bool, headers: &mut HeaderMap) -> Result<Framing, Unread> {
@@ -170,7 +168,7 @@ fn framing(told: &Told, is_http_11: bool, headers: &mut HeaderMap) -> Result<Fra
                 // One that came before.
                 headers.remove(header::CONTENT_LENGTH);
             }
-            Framing::Chunked(Chunked::default())
+            Framing::Chunked
         }
         (false, Some(length)) => {
             if told.repeated_length {
@@ -183,19 +181,19 @@ fn framing(told: &Told, is_http_11: bool, headers: &mut HeaderMap) -> Result<Fra
 }
 
 /// How the body of a request is sent: as its fields say; where they say nothing, as the body does. `None`: there is none.
-pub(super) fn sizing(headers: &HeaderMap, body: &impl Body) -> Option<Sizing> {
+pub(super) fn sizing(headers: &HeaderMap, body: &impl Body) -> Option<Framing> {
     if body.is_end_stream() {
         return None;
     }
     if headers.contains_key(header::TRANSFER_ENCODING) {
-        return Some(Sizing::Chunked);
+        return Some(Framing::Chunked);
     }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let length = length.and_then(|length| length.parse().ok());
-    Some(length.or_else(|| body.size_hint().exact()).map_or(Sizing::Chunked, Sizing::Length))
+    Some(length.or_else(|| body.size_hint().exact()).map_or(Framing::Chunked, Framing::Length))
 }
 
-pub(super) fn write<B>(into: &mut Vec<u8>, request: &Request<B>, sizing: Option<Sizing>) {
+pub(super) fn write<B>(into: &mut Vec<u8>, request: &Request<B>, sizing: Option<Framing>) {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     into.extend_from_slice(request.method().as_str().as_bytes());
     into.push(b' ');
@@ -214,8 +212,8 @@ pub(super) fn write<B>(into: &mut Vec<u8>, request: &Request<B>, sizing: Option<
         // A request without a body need not say so, but may.
         None if says_length => write_length(into, 0),
         None => {}
-        Some(Sizing::Length(length)) => write_length(into, length),
-        Some(Sizing::Chunked | Sizing::Connection) => {
+        Some(Framing::Length(length)) => write_length(into, length),
+        Some(Framing::Chunked | Framing::Connection) => {
             into.extend_from_slice(b"transfer-encoding: chunked\r\n")
         }
     }

@@ -9,9 +9,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::Response;
 use http_body::{Frame, SizeHint};
 
+use super::super::message::Response;
 use super::super::splice::{Pipe, WORTHWHILE_BYTES};
 use super::super::stream::Stream;
 use super::Error;
@@ -86,13 +86,11 @@ impl Wire {
     }
 
     /// The body behind this head. `None`: there is none.
-    pub(in crate::proxy) fn body(self: &Rc<Self>, head: &mut RequestHead) -> Option<RequestBytes> {
-        let framing = std::mem::replace(&mut head.framing, Framing::Length(0));
-        let is_empty = matches!(framing, Framing::Length(0));
-        self.inbox.borrow_mut().expect(framing);
+    pub(in crate::proxy) fn body(self: &Rc<Self>, head: &RequestHead) -> Option<RequestBytes> {
+        self.inbox.borrow_mut().expect(head.framing);
         self.waits.set(head.waits);
         self.is_answered.set(false);
-        (!is_empty).then(|| {
+        (head.framing != Framing::Length(0)).then(|| {
             self.is_lent.set(true);
             RequestBytes(Rc::clone(self))
         })
@@ -325,7 +323,7 @@ impl<B: Source> Answering<B> {
         head.append(&mut wire.ahead.borrow_mut());
         wire.is_answered.set(true);
         let goes_on = answer_head::write(head, &parts, (sizing, length), asker, date);
-        stock.keep(parts.headers);
+        stock.keep_answer(parts);
         goes_on
     }
 

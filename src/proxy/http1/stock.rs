@@ -1,27 +1,32 @@
-//! What a worker has at hand for the fields that it reads: names that were read lately, and maps that were used.
+//! What a worker has at hand for the messages that it reads: names of fields that were read lately, and heads that were used.
 //!
 //! The same few names come with every message, in the same letters, and to know one again costs a fifth of reading it.
 
 use std::cell::RefCell;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method, Uri, request, response};
+
+use super::super::message::{Request, Response};
 
 /// A power of two.
 const PLACES: usize = 256;
 /// What is longer is rare.
 const NAME_BYTES_MAX: usize = 31;
 
-/// More maps are freed.
-const MAPS_MAX: usize = 64;
-/// A map with room for more is freed.
+/// More of a kind are freed.
+const HEADS_MAX: usize = 64;
+/// One with room for more is freed.
 const FIELDS_MAX: usize = 96;
 
 pub(in crate::proxy) struct Stock {
     /// Each name has one place that it may be in, which the next that belongs there takes from it.
     names: RefCell<Box<[Option<Known>]>>,
-    /// Empty ones.
-    maps: RefCell<Vec<HeaderMap>>,
+    requests: Shelf<request::Parts>,
+    answers: Shelf<response::Parts>,
 }
+
+/// Heads in which nothing stands.
+struct Shelf<H>(RefCell<Vec<Box<H>>>);
 
 struct Known {
     length: usize,
@@ -32,13 +37,13 @@ struct Known {
 impl Default for Stock {
     fn default() -> Self {
         let names = (0..PLACES).map(|_| None).collect();
-        Self { names: RefCell::new(names), maps: RefCell::default() }
+        Self { names: RefCell::new(names), requests: Shelf::default(), answers: Shelf::default() }
     }
 }
 
 impl Stock {
     /// `None`: it is no name of a field.
-    fn name(&self, letters: &[u8]) -> Option<HeaderName> {
+    pub(super) fn name(&self, letters: &[u8]) -> Option<HeaderName> {
         let mut places = self.names.borrow_mut();
         let place = &mut places[place_of(letters)];
         if let Some(known) = place
@@ -55,19 +60,54 @@ impl Stock {
         Some(name)
     }
 
-    /// An empty map, and who reads names for it.
-    pub(super) fn means(&self) -> (HeaderMap, impl Fn(&[u8]) -> Option<HeaderName>) {
-        let map = self.maps.borrow_mut().pop().unwrap_or_default();
-        (map, |letters| self.name(letters))
+    /// A head to read one of a request into.
+    pub(super) fn request(&self) -> Box<request::Parts> {
+        self.requests.take().unwrap_or_else(|| Request::new(()).into_parts().0)
     }
 
-    /// The fields of a message that is through.
-    pub(in crate::proxy) fn keep(&self, mut headers: HeaderMap) {
-        let mut maps = self.maps.borrow_mut();
-        if maps.len() < MAPS_MAX && headers.capacity() <= FIELDS_MAX {
-            headers.clear();
-            maps.push(headers);
+    /// A head to read one of an answer into.
+    pub(super) fn answer(&self) -> Box<response::Parts> {
+        self.answers.take().unwrap_or_else(|| Response::new(()).into_parts().0)
+    }
+
+    /// The head of a request that is through.
+    pub(in crate::proxy) fn keep_request(&self, mut head: Box<request::Parts>) {
+        if self.requests.has_room_for(&head.headers) {
+            head.method = Method::GET;
+            head.uri = Uri::default();
+            head.headers.clear();
+            head.extensions.clear();
+            self.requests.put(head);
         }
+    }
+
+    /// The head of an answer that is through.
+    pub(in crate::proxy) fn keep_answer(&self, mut head: Box<response::Parts>) {
+        if self.answers.has_room_for(&head.headers) {
+            head.headers.clear();
+            head.extensions.clear();
+            self.answers.put(head);
+        }
+    }
+}
+
+impl<H> Default for Shelf<H> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<H> Shelf<H> {
+    fn has_room_for(&self, headers: &HeaderMap) -> bool {
+        self.0.borrow().len() < HEADS_MAX && headers.capacity() <= FIELDS_MAX
+    }
+
+    fn take(&self) -> Option<Box<H>> {
+        self.0.borrow_mut().pop()
+    }
+
+    fn put(&self, head: Box<H>) {
+        self.0.borrow_mut().push(head);
     }
 }
 

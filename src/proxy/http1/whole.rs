@@ -86,7 +86,7 @@ pub(in crate::proxy) fn read(pieces: &[&[u8]], method: &Method) -> Result<Whole<
             None => return Err(Error::Closed),
         }
     };
-    pieces.body(head.response, head.framing, head.keep_alive)
+    pieces.body(head.response.into(), head.framing, head.keep_alive)
 }
 
 /// Reads what comes in these pieces, to the end of the connection, as a request.
@@ -102,5 +102,5 @@ pub(in crate::proxy) fn read_request(
             None => return Err(Error::Closed.into()),
         }
     };
-    Ok(pieces.body(head.request, head.framing, head.asker.keep_alive)?)
+    Ok(pieces.body(head.request.into(), head.framing, head.asker.keep_alive)?)
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 
 use super::super::super::splice::Pipe;
-use super::super::head::Sizing;
+use super::super::head::Framing;
 use super::super::outbox::{Outbox, Outlet, Source};
 
 const HEAD: &[u8] = b"head\r\n\r\n";
@@ -87,7 +87,7 @@ fn pieces(sizes: &[usize]) -> (Vec<Bytes>, Vec<u8>) {
     (pieces, whole)
 }
 
-fn begun(sizes: &[usize], sizing: Sizing) -> (Outbox<Pieces>, Pieces) {
+fn begun(sizes: &[usize], sizing: Framing) -> (Outbox<Pieces>, Pieces) {
     let body = Pieces(Rc::new(RefCell::new(pieces(sizes).0.into())));
     let mut outbox = Outbox::default();
     outbox.begin(body.clone(), Some(sizing), None).extend_from_slice(HEAD);
@@ -110,11 +110,11 @@ fn chunked(sizes: &[usize]) -> Vec<u8> {
 fn pieces_of_all_sizes_go_out_in_order_however_little_is_taken() {
     for sizes in [&[31][..], &[1_024], &[1_025], &[5, 1_024, 0, 1_025, 70_000, 3], &[0, 7], &[2_000, 1]] {
         for bytes_at_once in [1, 7, 1_024, usize::MAX] {
-            let length = Sizing::Length(sizes.iter().sum::<usize>() as u64);
-            for sizing in [length, Sizing::Chunked, Sizing::Connection] {
+            let length = Framing::Length(sizes.iter().sum::<usize>() as u64);
+            for sizing in [length, Framing::Chunked, Framing::Connection] {
                 let ((mut outbox, _), mut outlet) = (begun(sizes, sizing), Narrow::of(bytes_at_once));
                 assert!(matches!(polled(&mut outbox, &mut outlet), Poll::Ready(Ok(()))));
-                let body = if sizing == Sizing::Chunked { chunked(sizes) } else { pieces(sizes).1 };
+                let body = if sizing == Framing::Chunked { chunked(sizes) } else { pieces(sizes).1 };
                 let is_whole = outbox.is_through() && outlet.taken == [HEAD, &body].concat();
                 assert!(is_whole, "{sizing:?} of {sizes:?}, {bytes_at_once} at once");
             }
@@ -124,7 +124,7 @@ fn pieces_of_all_sizes_go_out_in_order_however_little_is_taken() {
 
 #[test]
 fn a_small_answer_is_one_write_of_one_buffer() {
-    for sizing in [Sizing::Length(31), Sizing::Chunked, Sizing::Connection] {
+    for sizing in [Framing::Length(31), Framing::Chunked, Framing::Connection] {
         let ((mut outbox, _), mut outlet) = (begun(&[31], sizing), Narrow::of(usize::MAX));
         assert!(polled(&mut outbox, &mut outlet).is_ready());
         assert_eq!(outlet.slices, [1], "{sizing:?}");
@@ -133,7 +133,7 @@ fn a_small_answer_is_one_write_of_one_buffer() {
 
 #[test]
 fn who_takes_nothing_lets_one_piece_wait_however_often_we_look() {
-    for sizing in [Sizing::Length(8 * 100), Sizing::Chunked, Sizing::Connection] {
+    for sizing in [Framing::Length(8 * 100), Framing::Chunked, Framing::Connection] {
         let ((mut outbox, body), mut outlet) = (begun(&[100; 8], sizing), Narrow::of(1));
         // One byte of the head, and again nothing.
         for writes in [0, 0, 1, 0, 0] {
