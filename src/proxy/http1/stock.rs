@@ -121,6 +121,8 @@ fn place_of(letters: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -143,6 +145,40 @@ mod tests {
         for letters in ["", " ", "a b", "a:", "\u{e4}"] {
             assert_eq!((stock.name(letters.as_bytes()), stock.name(letters.as_bytes())), (None, None));
         }
+    }
+
+    #[test]
+    fn a_head_that_is_used_again_says_nothing_of_its_last_message() {
+        let stock = Stock::default();
+        let mut request = stock.request();
+        (request.method, request.uri) = (Method::PUT, Uri::from_static("/secret?key=1"));
+        request.headers.insert("authorization", HeaderValue::from_static("one"));
+        request.extensions.insert(1_u8);
+        let box_of_it = &raw const *request;
+        stock.keep_request(request);
+        let again = stock.request();
+        assert_eq!(&raw const *again, box_of_it);
+        let new = Request::new(()).into_parts().0;
+        assert_eq!(format!("{again:?}"), format!("{new:?}"));
+        let mut answer = stock.answer();
+        answer.headers.insert("set-cookie", HeaderValue::from_static("one"));
+        answer.extensions.insert(1_u8);
+        stock.keep_answer(answer);
+        let again = stock.answer();
+        assert!(again.headers.is_empty() && again.extensions.is_empty());
+    }
+
+    #[test]
+    fn heads_that_are_many_or_large_are_not_kept() {
+        let stock = Stock::default();
+        for _ in 0..2 * HEADS_MAX {
+            stock.keep_answer(Response::new(()).into_parts().0);
+        }
+        assert_eq!(stock.answers.0.borrow().len(), HEADS_MAX);
+        let mut large = stock.request();
+        large.headers.reserve(4 * FIELDS_MAX);
+        stock.keep_request(large);
+        assert!(stock.requests.0.borrow().is_empty());
     }
 
     #[test]
