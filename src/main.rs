@@ -11,9 +11,9 @@ fn main() -> ExitCode {
     andon::cli::run(std::env::args_os())
 }
 
-/// The allocator asks for huge pages, and the kernel then makes one of any 2 MiB that have a used page among them: of what a
-/// rush of connections left behind, mostly free, all would be resident again some seconds later. Where a kernel cannot
-/// leave them out, more is resident.
+/// With huge pages all of any 2 MiB is resident of which a page is used: of what a rush of connections left behind, mostly free,
+/// everything again some seconds later. Our allocator does not ask for them (its feature `no_thp`); this is for kernels that
+/// make them unasked. Where one cannot leave them out, more is resident.
 fn use_small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
