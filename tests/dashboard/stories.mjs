@@ -192,6 +192,24 @@ export const stories = {
     });
   },
 
+  // The head of /metrics comes in time, and the text behind it does not.
+  late_metrics: async ({ open }) =>
+    inWorld(await shop(), async (world) => {
+      const page = await open(world.url);
+      await page.evaluate(() => {
+        const real = window.fetch;
+        let late = 0;
+        window.fetch = async (input, init) => {
+          if (input !== "metrics") return real(input, init);
+          document.body.dataset.late = String((late += 1));
+          const error = new DOMException("signal timed out", "TimeoutError");
+          return new Response(new ReadableStream({ start: (stream) => stream.error(error) }));
+        };
+      });
+      await goTo(page, world, "#/route/search");
+      await page.locator("body[data-late='2']").waitFor();
+    }),
+
   two_browsers: async ({ open }) =>
     inWorld(await shop(), async (world) => {
       const [one, two] = [await open(world.url), await open(world.url)];

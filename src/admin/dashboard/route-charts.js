@@ -167,11 +167,12 @@ function spreadOf(name) {
   /** @type {{at: number, found: Map<string, Histogram>}[]} */
   const readings = [];
   const read = async () => {
-    const answer = await fetch("metrics", { credentials: "same-origin", signal: AbortSignal.timeout(5_000) }).catch(
-      () => null,
-    );
-    if (!answer?.ok) return;
-    const found = histograms(await answer.text(), name);
+    // The text may be late as well, behind a head that was not. The next reading comes soon.
+    const text = await fetch("metrics", { credentials: "same-origin", signal: AbortSignal.timeout(5_000) })
+      .then((answer) => (answer.ok ? answer.text() : null))
+      .catch(() => null);
+    if (text === null) return;
+    const found = histograms(text, name);
     const now = Date.now();
     // Counters that have fallen are those of another process.
     const before = readings[readings.length - 1]?.found;
